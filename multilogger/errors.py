@@ -1,0 +1,87 @@
+"""Every error the program expects, in one tree; the type decides what happens next.
+
+::
+
+    MultiloggerError
+    ├── StartupError            one clear line, exit status 2, nothing touched
+    │   └── ConfigError         every fault of the configuration at once
+    ├── FeedError               the connection is given up and opened anew after a backoff
+    │   ├── ConnectFailed       no connection, TLS or WebSocket handshake
+    │   ├── ConnectionLost      the peer closed, or the network did
+    │   ├── ProtocolViolation   the peer broke RFC 6455 or its own protocol
+    │   ├── SubscriptionTimeout subscriptions were not confirmed in time
+    │   ├── Silent              connected, but no data came for too long
+    │   └── Renewal             the connection must be replaced now, as planned or as announced
+    ├── ListingError            a REST listing failed; tried again with a backoff
+    ├── FrameError              one frame is skipped and counted, the stream goes on
+    └── StorageError            what was accepted can't be kept: the process ends, non-zero
+        └── StorageDamaged      the files contradict the journal or the checkpoint
+
+A bug is none of these: it propagates to the supervisor of its exchange, or ends the process.
+"""
+
+from __future__ import annotations
+
+
+class MultiloggerError(Exception):
+    """Root of all expected errors."""
+
+
+class StartupError(MultiloggerError):
+    """The program can't start as asked; the message says what is wrong, where, and what to do."""
+
+
+class ConfigError(StartupError):
+    """The configuration has faults; ``faults`` holds one line each, with its path."""
+
+    def __init__(self, faults: list[str]) -> None:
+        self.faults = faults
+        super().__init__("\n".join(faults))
+
+
+class FeedError(MultiloggerError):
+    """A connection can't go on; it is closed, and opened anew after a backoff."""
+
+
+class ConnectFailed(FeedError):
+    """The TCP connection, the TLS or the WebSocket handshake failed."""
+
+
+class ConnectionLost(FeedError):
+    """The peer or the network ended an open connection."""
+
+
+class ProtocolViolation(FeedError):
+    """The peer sent what its protocol forbids, such as an oversized or malformed frame."""
+
+
+class SubscriptionTimeout(FeedError):
+    """The exchange did not confirm a subscription before the deadline."""
+
+
+class Silent(FeedError):
+    """The connection stands, but no data has come for longer than the exchange is ever quiet."""
+
+
+class Renewal(FeedError):
+    """The connection has to be replaced: its planned life is over, or the exchange announced a cut."""
+
+
+class ListingError(MultiloggerError):
+    """A symbol listing could not be fetched or understood."""
+
+
+class FrameError(MultiloggerError):
+    """A frame can't be understood; ``reason`` is a short, countable word."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class StorageError(MultiloggerError):
+    """Accepted rows can't be made durable."""
+
+
+class StorageDamaged(StorageError):
+    """The files on disk contradict the journal or the checkpoint; the message names file and position."""

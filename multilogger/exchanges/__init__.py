@@ -1,0 +1,1 @@
+"""The exchanges: each a pure adapter that states only what is peculiar to it."""

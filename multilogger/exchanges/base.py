@@ -1,0 +1,265 @@
+"""The exchange contract: all that an exchange has to state, and what it may rely on.
+
+An exchange is one module: an :class:`Exchange` (endpoints, listing, names, limits) and its :class:`Adapter`
+(bytes in, rows and events out). Both are pure: no socket, no clock, no task. Connecting, pacing,
+confirmation deadlines, backoff and watchdogs are written once, in :mod:`multilogger.connection`.
+
+Third parties register a subclass under the entry point group ``multilogger.exchanges``; the entry's name is
+the exchange's name in the configuration. ``docs/architecture.md`` tells where each part is called.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Protocol, TypeVarTuple, runtime_checkable
+
+import attrs
+
+from multilogger.batch import RowBuffer, SymbolTable
+from multilogger.config import ExchangeConfig
+from multilogger.records import ExchangeId, MarketData, Trade
+from multilogger.stats import ExchangeStats
+from multilogger.symbols.instruments import SymbolInfo
+
+Ts = TypeVarTuple("Ts")
+
+
+@attrs.frozen
+class Confirmed:
+    """The exchange confirmed the subscriptions of these symbols."""
+
+    symbols: tuple[str, ...]
+
+
+@attrs.frozen
+class Rejected:
+    """The exchange refused these symbols; ``reason`` is in its own words."""
+
+    symbols: tuple[str, ...]
+    reason: str
+
+
+@attrs.frozen
+class Send:
+    """The adapter wants these frames sent, such as a subscription again without its rejected part."""
+
+    frames: tuple[str, ...]
+
+
+@attrs.frozen
+class Renew:
+    """The exchange announced that it will cut this connection; a new one has to take over."""
+
+    reason: str
+
+
+Event = Confirmed | Rejected | Send | Renew
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """What the exchange allows and does; every number is from its documentation."""
+
+    messages_per_second: float = 10.0
+    """Client messages a connection may send."""
+    connects_per_second: float = 1.0
+    """New connections that all of this process may open."""
+    symbols_per_connection: int = 1_000_000
+    """Hard limit; the configuration may ask for fewer."""
+    lifetime_secs: float | None = None
+    """The exchange cuts a connection at this age; it is renewed before."""
+    ping_secs: float | None = None
+    """An :meth:`Adapter.ping` is due this often; None where the protocol's own pings do."""
+    max_message_bytes: int = 16 * 1024 * 1024
+
+
+class Adapter(Protocol):
+    """The wire dialect of one exchange for one connection: pure, with the little state a feed needs."""
+
+    def subscribe(self, symbols: Sequence[str]) -> list[str]:
+        """Return the text frames that subscribe ``symbols``; each of them is answered by an event."""
+        ...
+
+    def unsubscribe(self, symbols: Sequence[str]) -> list[str]:
+        """Return the text frames that end the subscriptions of ``symbols``."""
+        ...
+
+    def receive(self, frames: Sequence[bytes], recv_ns: int, rows: RowBuffer) -> Sequence[Event]:
+        """Parse data frames: pack their rows into ``rows``, count what is refused, return what else matters.
+
+        Never raises on bad input: a refused row or frame is counted by reason in the exchange's
+        ``stats.refused``, an unknown kind of frame in ``stats.ignored``.
+
+        Args:
+            frames: complete text or binary messages, in order of arrival.
+            recv_ns: local time of their arrival, nanoseconds since the epoch.
+            rows: where the rows go.
+        """
+        ...
+
+    def ping(self) -> str | None:
+        """Return an application-level ping, for exchanges that want one every ``Limits.ping_secs``."""
+        ...
+
+
+@attrs.frozen
+class Frames:
+    """Data frames that arrived in one chunk."""
+
+    recv_ns: int
+    """Local time right after the receive, nanoseconds since the epoch."""
+    payloads: list[bytes]
+
+
+class Nursery(Protocol):
+    """Where a connection may start its tasks: a Trio nursery."""
+
+    def start_soon(self, async_fn: Callable[..., Any], /, *args: Any) -> None:
+        """Start a task."""
+        ...
+
+
+@runtime_checkable
+class ExchangeConnection(Protocol):
+    """One WebSocket connection for some symbols of one exchange."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the WebSocket is open."""
+        ...
+
+    async def connect(self, nursery: Nursery) -> None:
+        """Open the connection; its background task lives in ``nursery``.
+
+        Raises:
+            ConnectFailed: no connection, TLS or WebSocket handshake.
+        """
+        ...
+
+    async def subscribe(self) -> None:
+        """Send the subscriptions of all symbols, paced as the exchange demands."""
+        ...
+
+    async def send(self, frames: Sequence[str]) -> None:
+        """Send text frames, paced as the exchange demands."""
+        ...
+
+    async def read_frames(self) -> Frames:
+        """Return the data frames of the next chunk that has any.
+
+        Raises:
+            ConnectionLost: the connection ended.
+            ProtocolViolation: the peer broke the protocol or sent an oversized message.
+        """
+        ...
+
+    async def read_message(self) -> bytes:
+        """Return the next data frame; the same errors as :meth:`read_frames`."""
+        ...
+
+    async def reconnect(self, nursery: Nursery) -> None:
+        """Close what is left, connect anew and subscribe."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connection, politely if the peer answers soon."""
+        ...
+
+
+class HttpGet(Protocol):
+    """A GET request of the caller's HTTP client."""
+
+    async def __call__(self, url: str, params: Mapping[str, str] | None = None) -> bytes:
+        """Return the body of a 200 answer.
+
+        Raises:
+            ListingError: no answer, or another status; the message names the URL and what came.
+        """
+        ...
+
+
+class Connector(Protocol):
+    """Makes connections: how an exchange reaches the wire without importing it."""
+
+    def __call__(self, exchange: Exchange, symbols: Sequence[str]) -> ExchangeConnection:
+        """Return a connection for ``symbols``, not yet opened."""
+        ...
+
+
+@attrs.frozen
+class Services:
+    """What the program lends to an exchange."""
+
+    http_get: HttpGet
+    connector: Connector
+
+
+class Exchange(abc.ABC):
+    """One exchange, as configured.
+
+    Args:
+        config: an instance of :attr:`config_type`.
+        services: needed by :meth:`fetch_symbols` and :meth:`create_connection`; parsing needs none.
+    """
+
+    id: ClassVar[ExchangeId]
+    name: ClassVar[str]
+    """As people write it: ``Coinbase Exchange``."""
+    config_type: ClassVar[type[ExchangeConfig]]
+    limits: ClassVar[Limits] = Limits()
+
+    def __init__(self, config: ExchangeConfig, services: Services | None = None) -> None:
+        self.config = config
+        self._services = services
+
+    @property
+    def services(self) -> Services:
+        """What the program lent; asking for it without having lent anything is a mistake of the caller."""
+        if self._services is None:
+            raise RuntimeError(f"{self.id} was made without services: it can parse, but not connect")
+        return self._services
+
+    def endpoint(self, symbols: Sequence[str]) -> str:  # noqa: ARG002 - some exchanges put them in the URL
+        """Return the WebSocket URL for a connection that will carry ``symbols``."""
+        return self.config.ws_endpoint
+
+    @abc.abstractmethod
+    async def fetch_symbols(self) -> list[SymbolInfo]:
+        """Fetch the listing of all instruments.
+
+        Raises:
+            ListingError: the exchange did not answer, or not as documented.
+        """
+
+    @abc.abstractmethod
+    def normalize_symbol(self, symbol: str) -> str:
+        """Return the normalized name of a venue symbol: ``BTCUSDT`` is ``BTC-USDT``."""
+
+    @abc.abstractmethod
+    def venue_symbol(self, normalized: str) -> str:
+        """Return the venue symbol that a normalized name would have here, listed or not."""
+
+    @abc.abstractmethod
+    def create_adapter(self, symbols: SymbolTable, stats: ExchangeStats) -> Adapter:
+        """Return the parser and subscriber for one new connection."""
+
+    def create_connection(self, symbols: Sequence[str]) -> ExchangeConnection:
+        """Return a connection for ``symbols``, not yet opened."""
+        return self.services.connector(self, symbols)
+
+    @abc.abstractmethod
+    def parse_market_data(self, raw: bytes, recv_ns: int = 0) -> list[MarketData]:
+        """Return the tickers in a frame; an empty list for frames of another kind.
+
+        Raises:
+            FrameError: the frame is a ticker, but can't be understood.
+        """
+
+    @abc.abstractmethod
+    def parse_trade_data(self, raw: bytes, recv_ns: int = 0) -> list[Trade]:
+        """Return the trades in a frame; an empty list for frames of another kind.
+
+        Raises:
+            FrameError: the frame is a trade, but can't be understood.
+        """

@@ -1,0 +1,150 @@
+"""Plain counters, written where things happen and read by /health and /metrics.
+
+The hot path touches them once a chunk or once a hand-over, never once a message. All of them only grow,
+except where a line says otherwise. Writing from one thread and reading from another is safe: each is one
+Python object that is replaced whole.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+
+import attrs
+
+
+class LinkState(enum.Enum):
+    """Where a connection is in its life."""
+
+    CONNECTING = "connecting"
+    SUBSCRIBING = "subscribing"
+    STREAMING = "streaming"
+    WAITING = "waiting"
+    """Down; the backoff runs."""
+
+
+class ExchangeState(enum.Enum):
+    """Where an exchange is in its life."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    DOWN = "down"
+    """Restarted too often, or unable to run as configured; tried again slowly."""
+
+
+@attrs.define(eq=False)
+class LinkStats:
+    """One connection."""
+
+    name: str
+    state: LinkState = LinkState.CONNECTING
+    symbols: int = 0
+    messages: int = 0
+    bytes: int = 0
+    reconnects: int = 0
+    last_data_ns: int = 0
+    """Receive time of the newest data frame, nanoseconds since the epoch; 0 before the first."""
+    last_error: str = ""
+
+
+@attrs.define(eq=False)
+class ExchangeStats:
+    """One exchange."""
+
+    name: str
+    state: ExchangeState = ExchangeState.STARTING
+    detail: str = ""
+    """Why the exchange is not running, in words; empty while it is."""
+    links: dict[str, LinkStats] = attrs.field(factory=dict)
+    """By connection name; an entry goes when its connection is given up for good."""
+    rows: Counter[str] = attrs.field(factory=Counter)
+    """Accepted rows by table name."""
+    refused: Counter[str] = attrs.field(factory=Counter)
+    """Refused rows and frames by reason."""
+    ignored: Counter[str] = attrs.field(factory=Counter)
+    """Frames of a kind nobody asked for, by kind; the number of kinds is bounded by the adapter."""
+    duplicates: int = 0
+    gaps: int = 0
+    """Trade ids that were skipped and have not come since; falls when a missing trade arrives late."""
+    restarts: int = 0
+    set_aside: dict[str, str] = attrs.field(factory=dict)
+    """Symbols that the exchange rejected, with its own words."""
+    refused_samples: dict[str, str] = attrs.field(factory=dict)
+    """The newest refused frame of each reason, shortened, for the log."""
+    closed_messages: int = 0
+    closed_bytes: int = 0
+    closed_reconnects: int = 0
+    """What connections that are gone for good had counted."""
+
+    @property
+    def messages(self) -> int:
+        """Data frames received."""
+        return self.closed_messages + sum(link.messages for link in self.links.values())
+
+    @property
+    def bytes(self) -> int:
+        """Payload bytes of the data frames."""
+        return self.closed_bytes + sum(link.bytes for link in self.links.values())
+
+    @property
+    def reconnects(self) -> int:
+        """Connections opened after the first of each."""
+        return self.closed_reconnects + sum(link.reconnects for link in self.links.values())
+
+    @property
+    def last_data_ns(self) -> int:
+        """Receive time of the newest data frame; 0 before the first."""
+        return max((link.last_data_ns for link in self.links.values()), default=0)
+
+    @property
+    def symbols(self) -> int:
+        """Symbols now assigned to connections."""
+        return sum(link.symbols for link in self.links.values())
+
+    def drop_link(self, name: str) -> None:
+        """Forget a connection, keeping what it counted."""
+        link = self.links.pop(name)
+        self.closed_messages += link.messages
+        self.closed_bytes += link.bytes
+        self.closed_reconnects += link.reconnects
+
+
+@attrs.define(eq=False)
+class WriterStats:
+    """The writer and its storage."""
+
+    rows: int = 0
+    """Rows made durable in the journal."""
+    batches: int = 0
+    commits: int = 0
+    journal_bytes: int = 0
+    journal_syncs: int = 0
+    commit_seconds: float = 0.0
+    """Sum over all commits, sync included."""
+    commit_seconds_max: float = 0.0
+    flushes: int = 0
+    """Times that the column files grew."""
+    flush_seconds: float = 0.0
+    flush_seconds_last: float = 0.0
+    """Of the last flush alone: a gauge."""
+    rows_in_columns: int = 0
+    late_rows: int = 0
+    """Rows older than the last one written to their file."""
+    checkpoints: int = 0
+    oldest_pending_ns: int = 0
+    """Receive time of the oldest row that is not durable yet; 0 when there is none. A gauge."""
+    recovered_rows: int = 0
+    """Rows that the last start replayed from the journal."""
+
+
+@attrs.define(eq=False)
+class Stats:
+    """All counters of one process."""
+
+    started_ns: int
+    exchanges: dict[str, ExchangeStats] = attrs.field(factory=dict)
+    writer: WriterStats = attrs.field(factory=WriterStats)
+
+    def exchange(self, name: str) -> ExchangeStats:
+        """Return the counters of an exchange, new ones at its first mention."""
+        return self.exchanges.setdefault(name, ExchangeStats(name))

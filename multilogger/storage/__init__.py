@@ -1,0 +1,1 @@
+"""From accepted batch to durable column file: journal, columns, checkpoint, recovery."""

@@ -1,0 +1,1 @@
+"""The nursery tree: who lives inside whom, and what happens when one dies."""

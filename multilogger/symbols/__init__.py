@@ -1,0 +1,1 @@
+"""What is traded where, and under which names."""
