@@ -14,6 +14,7 @@
     │   └── Renewal             the connection must be replaced now, as planned or as announced
     ├── ListingError            a REST listing failed; tried again with a backoff
     ├── FrameError              one frame is skipped and counted, the stream goes on
+    ├── RecordingError          a file of recorded frames can't be read
     └── StorageError            what was accepted can't be kept: the process ends, non-zero
         └── StorageDamaged      the files contradict the journal or the checkpoint
 
@@ -77,6 +78,10 @@ class FrameError(MultiloggerError):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(reason)
+
+
+class RecordingError(MultiloggerError):
+    """A file of recorded frames can't be read; the message names the file and the line."""
 
 
 class StorageError(MultiloggerError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
 import attrs
 
@@ -49,7 +49,7 @@ class ExchangeId(str):
     BYBIT: ClassVar[ExchangeId]
     OKX: ClassVar[ExchangeId]
 
-    def __new__(cls, name: str) -> ExchangeId:
+    def __new__(cls, name: str) -> Self:
         """Check and wrap ``name``."""
         if not _EXCHANGE_NAME.fullmatch(name):
             raise ValueError(f"{name!r} is no exchange name: lower-case letters, digits and _ are")

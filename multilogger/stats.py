@@ -75,6 +75,8 @@ class ExchangeStats:
     closed_bytes: int = 0
     closed_reconnects: int = 0
     """What connections that are gone for good had counted."""
+    closed_last_data_ns: int = 0
+    """Receive time of their newest data frame; 0 before the first."""
 
     @property
     def messages(self) -> int:
@@ -94,7 +96,8 @@ class ExchangeStats:
     @property
     def last_data_ns(self) -> int:
         """Receive time of the newest data frame; 0 before the first."""
-        return max((link.last_data_ns for link in self.links.values()), default=0)
+        newest = max((link.last_data_ns for link in self.links.values()), default=0)
+        return max(newest, self.closed_last_data_ns)
 
     @property
     def symbols(self) -> int:
@@ -107,6 +110,7 @@ class ExchangeStats:
         self.closed_messages += link.messages
         self.closed_bytes += link.bytes
         self.closed_reconnects += link.reconnects
+        self.closed_last_data_ns = max(self.closed_last_data_ns, link.last_data_ns)
 
 
 @attrs.define(eq=False)

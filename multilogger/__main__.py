@@ -1,0 +1,7 @@
+"""``python -m multilogger``."""
+
+import sys
+
+from multilogger.cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,139 @@
+"""``multilogger demo``: simulated exchanges, logger and health page; in the end, what was sent against the files."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import socket
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+import trio
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from multilogger.cli.common import raise_first_expected, read_config, run_trio, wall_clock
+from multilogger.cli.live import LiveTable
+from multilogger.config import Config
+from multilogger.exchanges.catalog import exchange_types
+from multilogger.health.status import RateMeter
+from multilogger.log import configure_logging
+from multilogger.simulator.compare import Comparison, compare
+from multilogger.simulator.venues import AnyVenue, demo_venues
+from multilogger.stats import Stats
+from multilogger.supervision.shutdown import signalled
+from multilogger.supervision.tree import Plan, run_tree
+
+_DRAIN_SECS: Final = 5.0
+"""For the logger to receive what the exchanges have sent, once their markets rest."""
+_LINE_SECS: Final = 5.0
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command's parser."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "demo", help="try everything on loopback, and prove it", description=__doc__
+    )
+    parser.add_argument("--seconds", type=float, metavar="N", help="stop after N (default: at Ctrl-C)")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="keep the files there (default: a new one)")
+    parser.add_argument("--seed", type=int, default=1, help="of the simulated markets (default: 1)")
+    parser.add_argument("--rate", type=float, default=500.0, help="messages a second an exchange (default: 500)")
+    parser.add_argument("--port", type=int, default=8080, help="of the health page (default: 8080, if free)")
+    parser.set_defaults(command_main=main)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run the demo; return 0 if the files hold exactly what was sent."""
+    configure_logging("auto", "warning")
+    data: Path = arguments.data or Path(tempfile.mkdtemp(prefix="multilogger-demo-"))
+    ledgers = data / ".multilogger" / "ledger"
+    venues = demo_venues(arguments.seed, arguments.rate, wall_clock, ledgers)
+    run_trio(partial(_run, venues, data, arguments.seconds, _free_port(arguments.port)))
+    results = [compare(ledgers, data, venue.name) for venue in venues]
+    return 0 if _report(results, data) else 1
+
+
+def _free_port(wanted: int) -> int:
+    """Return the wanted port if it is free, else 0: any."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            return 0
+    return wanted
+
+
+def _config(venues: list[AnyVenue], data: Path, port: int) -> Config:
+    overrides = {
+        "MULTILOGGER__LOGGER__DATA_PATH": str(data),
+        "MULTILOGGER__LOGGER__FLUSH_INTERVAL_SECS": "1",
+        "MULTILOGGER__HEALTH__HOST": "127.0.0.1",
+        "MULTILOGGER__HEALTH__PORT": str(port),
+    }
+    for venue in venues:
+        section = f"MULTILOGGER__EXCHANGES__{venue.name.upper()}"
+        overrides[f"{section}__WS_ENDPOINT"] = venue.ws_url
+        overrides[f"{section}__REST_ENDPOINT"] = venue.rest_url
+    return read_config(None, overrides)
+
+
+async def _run(venues: list[AnyVenue], data: Path, seconds: float | None, port: int) -> None:
+    """Run exchanges and logger; stop the markets first, then the logger, then the exchanges."""
+    async with trio.open_nursery() as simulation:
+        for venue in venues:
+            await simulation.start(venue.run)
+        stop = trio.Event()
+        plan = Plan(
+            config=_config(venues, data, port),
+            exchange_types=exchange_types(),
+            stop_requested=stop.wait,
+            clock=wall_clock,
+            random=random.Random(),  # noqa: S311 - jitter, no secret
+        )
+        async with trio.open_nursery() as logger:
+            await logger.start(run_tree, plan)
+            await _watch(plan, seconds)
+            await _drain(venues, plan.stats)
+            stop.set()
+        simulation.cancel_scope.cancel()
+
+
+async def _watch(plan: Plan, seconds: float | None) -> None:
+    """Show what happens until the time is over or the user stops it."""
+    with trio.move_on_after(float("inf") if seconds is None else seconds):
+        async with trio.open_nursery() as watching:
+            meter = RateMeter(plan.stats)
+            watching.start_soon(meter.run)
+            watching.start_soon(_show, plan, meter)
+            await signalled()
+            watching.cancel_scope.cancel()
+
+
+async def _show(plan: Plan, meter: RateMeter) -> None:
+    health = plan.config.health
+    data = plan.config.logger.data_path
+    title = f"health page http://{health.host}:{health.port}/   files in {data}   Ctrl-C ends it"
+    table = LiveTable(plan.stats, data, meter, title)
+    console = Console()
+    if not console.is_terminal:
+        while True:
+            await trio.sleep(_LINE_SECS)
+            console.print(table.line(), soft_wrap=True)
+    with Live(table.render(), console=console, auto_refresh=False) as live:
+        while True:
+            await trio.sleep(0.5)
+            live.update(await trio.to_thread.run_sync(table.render), refresh=True)
+
+
+async def _drain(venues: list[AnyVenue], stats: Stats) -> None:
+    """Let the markets rest until the logger has received all they sent."""
+    for venue in venues:
+        venue.pause()
+    with trio.move_on_after(_DRAIN_SECS):
+        while any(stats.exchange(venue.name).messages < venue.sent_messages for venue in venues):
+            await trio.sleep(0.02)

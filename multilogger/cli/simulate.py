@@ -1,0 +1,63 @@
+"""``multilogger simulate``: the simulated exchanges alone, or recorded frames played by one of them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from multilogger.cli.common import run_trio, wall_clock
+from multilogger.errors import StartupError
+from multilogger.log import configure_logging
+from multilogger.simulator.playback import open_playback
+from multilogger.simulator.venues import VENUES, AnyVenue, demo_venues
+from multilogger.supervision.shutdown import signalled
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command's parser."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "simulate", help="serve simulated exchanges on loopback", description=__doc__
+    )
+    parser.add_argument("--exchange", choices=sorted(VENUES), help="only this one")
+    parser.add_argument("--seed", type=int, default=1, help="of the market (default: 1)")
+    parser.add_argument("--rate", type=float, default=500.0, help="messages a second an exchange (default: 500)")
+    parser.add_argument("--ledger", type=Path, metavar="DIR", help="write down there what is sent")
+    parser.add_argument(
+        "--playback", nargs="+", type=Path, metavar="FILE", help="play these recordings instead of a market"
+    )
+    parser.add_argument("--speed", type=float, help="times the recorded pace (default: as fast as possible)")
+    parser.set_defaults(command_main=main)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT; print the endpoints as one JSON line first."""
+    configure_logging("auto", "info")
+    if arguments.playback and not arguments.exchange:
+        raise StartupError("--playback needs --exchange: whose protocol are the recordings in?")
+    run_trio(_serve, _venues(arguments))
+    return 0
+
+
+def _venues(arguments: argparse.Namespace) -> list[AnyVenue]:
+    if arguments.playback:
+        return [open_playback(arguments.exchange, arguments.playback, wall_clock, speed=arguments.speed)]
+    venues = demo_venues(arguments.seed, arguments.rate, wall_clock, arguments.ledger)
+    return [venue for venue in venues if arguments.exchange in (None, venue.name)]
+
+
+async def _serve(venues: list[AnyVenue]) -> None:
+    async with trio.open_nursery() as nursery:
+        for venue in venues:
+            await nursery.start(venue.run)
+        endpoints = {
+            venue.name: {"ws_endpoint": venue.ws_url, "rest_endpoint": venue.rest_url} for venue in venues
+        }
+        await trio.to_thread.run_sync(partial(print, json.dumps(endpoints), file=sys.stdout, flush=True))
+        await signalled()
+        nursery.cancel_scope.cancel()

@@ -1,0 +1,107 @@
+"""``multilogger symbols``: what the exchanges list, and what it is called here."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from typing import Any, Final
+
+import trio
+from rich.console import Console
+from rich.table import Table
+
+from multilogger.cli.common import add_config_option, make_exchange, read_config, run_trio, wall_clock
+from multilogger.config import Config
+from multilogger.connection.http import open_http_client
+from multilogger.connection.link import make_connector
+from multilogger.errors import ListingError
+from multilogger.exchanges.base import Exchange, Services
+from multilogger.symbols.instruments import SymbolInfo
+from multilogger.symbols.mapper import SymbolMapper, load_mapper
+
+_HEADINGS: Final = (
+    "exchange",
+    "symbol",
+    "normalized",
+    "class",
+    "quote",
+    "status",
+    "tick",
+    "min size",
+    "same as",
+)
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command's parser."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "symbols", help="list discovered and mapped symbols", description=__doc__
+    )
+    parser.add_argument("exchange", nargs="?", metavar="EXCHANGE", help="only this exchange")
+    parser.add_argument(
+        "--query", metavar="SYMBOL", help="only what is related to this symbol, such as BTC-USD or BTCUSDT"
+    )
+    add_config_option(parser)
+    parser.set_defaults(command_main=main)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Print the symbols; return 1 if a listing could not be had."""
+    config = read_config(arguments.config)
+    names = [arguments.exchange] if arguments.exchange else list(config.exchanges)
+    listings = run_trio(partial(_fetch_all, config, names))
+    listed = [info for listing in listings.values() if isinstance(listing, list) for info in listing]
+    mapper = load_mapper(config.logger.mappings)
+    mapper.add(listed)
+    _print(_chosen(listed, mapper, arguments.query), mapper)
+    failures = {name: listing for name, listing in listings.items() if isinstance(listing, ListingError)}
+    for name, failure in failures.items():
+        Console(stderr=True).print(f"multilogger: {name}: {failure}", markup=False)
+    return 1 if failures else 0
+
+
+async def _fetch_all(config: Config, names: list[str]) -> dict[str, list[SymbolInfo] | ListingError]:
+    listings: dict[str, list[SymbolInfo] | ListingError] = {}
+
+    async def fetch(exchange: Exchange) -> None:
+        try:
+            listings[exchange.id] = await exchange.fetch_symbols()
+        except ListingError as failure:
+            listings[exchange.id] = failure
+
+    async with open_http_client() as http, trio.open_nursery() as nursery:
+        services = Services(http_get=http.get, connector=make_connector(wall_clock))
+        for name in names:
+            nursery.start_soon(fetch, make_exchange(name, config, services))
+    return listings
+
+
+def _chosen(listed: list[SymbolInfo], mapper: SymbolMapper, query: str | None) -> list[SymbolInfo]:
+    if query is None:
+        return listed
+    related = mapper.find_related(query)
+    return [info for info in listed if info in related or query in (info.symbol, info.normalized)]
+
+
+def _print(chosen: list[SymbolInfo], mapper: SymbolMapper) -> None:
+    table = Table(title=f"{len(chosen)} symbols")
+    for heading in _HEADINGS:
+        table.add_column(heading)
+    for info in chosen:
+        equivalents = mapper.equivalents(info)
+        table.add_row(
+            info.exchange,
+            info.symbol,
+            info.normalized,
+            info.asset_class.value,
+            info.quote_type.value,
+            info.status,
+            _number(info.tick_size),
+            _number(info.min_size),
+            " ".join(equivalents),
+        )
+    Console().print(table)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.10f}".rstrip("0").rstrip(".")

@@ -1,0 +1,96 @@
+"""The sections of the configuration: each an attrs class, each key's range in its validator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from multilogger.config.expect import Expect, one_of, seconds, url, whole
+
+
+def _are_patterns(patterns: tuple[str, ...]) -> bool:
+    names = [pattern.removeprefix("!") for pattern in patterns]
+    return bool(names) and all(name.strip() == name != "" for name in names)
+
+
+_NAME: Final = Expect("a name or an address", lambda text: bool(text) and not any(map(str.isspace, text)))
+_PATTERNS: Final = Expect("a list of symbols or patterns, none empty", _are_patterns)
+
+
+@attrs.frozen(kw_only=True)
+class LoggerConfig:
+    """``[logger]``."""
+
+    data_path: Path
+    buffer_size: int = attrs.field(default=8192, validator=whole(1, 1_000_000))
+    """Rows held per connection before an early hand-over to the writer."""
+    flush_interval_secs: float = attrs.field(default=5.0, validator=seconds(300))
+    """Column files grow at least this often."""
+    shutdown_secs: float = attrs.field(default=10.0, validator=seconds(600))
+    """A stop is over after this long, whatever hangs."""
+    log_format: str = attrs.field(default="auto", validator=one_of("auto", "console", "json"))
+    """``console``, ``json``, or ``auto``: console on a terminal, json otherwise."""
+    log_level: str = attrs.field(
+        default="info", validator=one_of("debug", "info", "warning", "error", "critical")
+    )
+    mappings: Path | None = None
+    """A symbol mapping file instead of the shipped one."""
+
+
+@attrs.frozen(kw_only=True)
+class StorageConfig:
+    """``[storage]``."""
+
+    journal_sync_secs: float = attrs.field(default=0.25, validator=seconds(1, low=0.001))
+    """A received row is durable after at most about this long."""
+    journal_segment_bytes: int = attrs.field(default=64 * 1024 * 1024, validator=whole(8192, 2**32))
+    checkpoint_secs: float = attrs.field(default=30.0, validator=seconds(3600))
+    exact_columns: bool = True
+    """Write the 64-bit prices, receive times and flags beside the compatible columns."""
+    trade_aliases: bool = False
+    """Link id, time, nanos, price, size, side to the trade_* files."""
+
+
+@attrs.frozen(kw_only=True)
+class HealthConfig:
+    """``[health]``."""
+
+    enabled: bool = True
+    host: str = attrs.field(
+        default="0.0.0.0",  # noqa: S104 - a container's health page is asked for from outside it
+        validator=_NAME,
+    )
+    port: int = attrs.field(default=8080, validator=whole(0, 65535))
+    """0 takes any free port, which the log then names."""
+    stale_secs: float = attrs.field(default=10.0, validator=seconds(3600))
+    """An exchange without data for longer is not healthy."""
+
+
+@attrs.frozen(kw_only=True)
+class ExchangeConfig:
+    """``[exchanges.NAME]``: what all exchanges have; each adds what it needs by a subclass with defaults."""
+
+    enabled: bool = True
+    ws_endpoint: str = attrs.field(validator=url("ws", "wss"))
+    rest_endpoint: str = attrs.field(validator=url("http", "https"))
+    max_connections: int = attrs.field(default=10, validator=whole(1, 1000))
+    symbols_per_connection: int = attrs.field(default=100, validator=whole(1, 100_000))
+    symbols: tuple[str, ...] = attrs.field(default=("*",), validator=_PATTERNS)
+    """Exchange or normalized names; globs; a leading ``!`` excludes."""
+    silence_secs: float = attrs.field(default=30.0, validator=seconds(86400))
+    """A connection without any data frame for this long is replaced."""
+    confirm_secs: float = attrs.field(default=10.0, validator=seconds(600))
+    """Subscriptions that the exchange has not confirmed by then count as lost."""
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    """All of it."""
+
+    logger: LoggerConfig
+    storage: StorageConfig = StorageConfig()
+    health: HealthConfig = HealthConfig()
+    exchanges: dict[str, ExchangeConfig] = attrs.field(factory=dict)
+    """By exchange name; the values are of each exchange's own config type."""

@@ -1,0 +1,255 @@
+"""Binance spot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Final, TypeVar, cast
+from urllib.parse import urlsplit
+
+import attrs
+import msgspec
+
+from multilogger.batch import SymbolTable
+from multilogger.config import ExchangeConfig, one_of, url, whole
+from multilogger.errors import FrameError, ListingError
+from multilogger.exchanges.base import Exchange, Limits, Services
+from multilogger.exchanges.binance_adapter import BinanceAdapter
+from multilogger.exchanges.binance_messages import (
+    MOST_ID,
+    SPECS,
+    AggTradeData,
+    BookTickerData,
+    Market,
+    TickerData,
+    TradeData,
+)
+from multilogger.exchanges.fields import decode_any, diagnose, epoch_ns, sane_time, sane_value, unnamed
+from multilogger.exchanges.listing import decode_listing, read_entries
+from multilogger.records import ExchangeId, MarketData, Side, Trade
+from multilogger.stats import ExchangeStats
+from multilogger.symbols.instruments import SymbolInfo
+from multilogger.symbols.quotes import quote_type, split_venue_symbol
+
+T = TypeVar("T")
+
+_TRADE_FIELDS: Final = frozenset({"e", "s", "p", "q", "T", "m"})
+_TICKER_FIELDS: Final = frozenset({"e", "s", "E", "c", "Q", "b", "a"})
+_BOOK_TICKER_FIELDS: Final = frozenset({"s", "b", "a"})
+
+
+@attrs.frozen(kw_only=True)
+class BinanceConfig(ExchangeConfig):
+    """``[exchanges.binance]``."""
+
+    ws_endpoint: str = attrs.field(default="wss://stream.binance.com:9443", validator=url("ws", "wss"))
+    rest_endpoint: str = attrs.field(default="https://api.binance.com", validator=url("http", "https"))
+    symbols_per_connection: int = attrs.field(default=400, validator=whole(1, 512))
+    """At most 512: two streams each of the 1024 that a connection may carry."""
+    trades_stream: str = attrs.field(default="trade", validator=one_of("trade", "aggTrade"))
+    """``trade``: every fill; ``aggTrade``: fills of one taker order at one price, with ids of their own."""
+    md_stream: str = attrs.field(default="ticker", validator=one_of("ticker", "bookTicker"))
+    """``ticker``: once a second, exchange time; ``bookTicker``: every quote change, receive time."""
+    ticker_volume: str = attrs.field(default="last", validator=one_of("last", "24h"))
+    """What MD's volume is: the size of the last trade, or that of 24 hours (by ``ticker`` only)."""
+
+
+class _Filter(msgspec.Struct, rename="camel"):
+    filter_type: str
+    tick_size: float | None = None
+    min_qty: float | None = None
+
+
+class _Listed(msgspec.Struct, rename="camel"):
+    """An entry of ``symbols`` in ``GET /api/v3/exchangeInfo``."""
+
+    symbol: str
+    status: str
+    base_asset: str
+    quote_asset: str
+    filters: list[_Filter] = []
+
+
+class Binance(Exchange):
+    """Binance spot, https://developers.binance.com/docs/binance-spot-api-docs."""
+
+    id: ClassVar[ExchangeId] = ExchangeId.BINANCE
+    name: ClassVar[str] = "Binance spot"
+    config_type: ClassVar[type[ExchangeConfig]] = BinanceConfig
+    limits: ClassVar[Limits] = Limits(
+        # 5 a second are allowed, pongs included; the rest is left for these.
+        messages_per_second=4.0,
+        # 300 attempts per 5 minutes and IP.
+        connects_per_second=1.0,
+        # 1024 streams, two a symbol.
+        symbols_per_connection=512,
+        lifetime_secs=24 * 3600.0,
+    )
+
+    def __init__(self, config: ExchangeConfig, services: Services | None = None) -> None:
+        super().__init__(config, services)
+        self._config = cast("BinanceConfig", config)
+        self._markets: dict[str, Market] = {}
+        self._normalized: dict[str, str] = {}
+
+    def endpoint(self, symbols: Sequence[str]) -> str:
+        """Return the URL of the combined streams, unless the configured one has a path of its own."""
+        base = super().endpoint(symbols)
+        return base if urlsplit(base).path.strip("/") else base.rstrip("/") + "/stream"
+
+    async def fetch_symbols(self) -> list[SymbolInfo]:
+        """Fetch ``GET /api/v3/exchangeInfo``."""
+        source = f"{self.config.rest_endpoint.rstrip('/')}/api/v3/exchangeInfo"
+        body = decode_listing(await self.services.http_get(source), source)
+        entries = body.get("symbols") if isinstance(body, dict) else None
+        if not isinstance(entries, list):
+            raise ListingError(f"{source}: no list of symbols in {str(body)[:200]}")
+        listed = read_entries(entries, self._listed, source)
+        self._normalized = {info.symbol: info.normalized for info in listed}
+        return listed
+
+    def _listed(self, entry: object) -> SymbolInfo:
+        listed = msgspec.convert(entry, _Listed, strict=False)
+        sizes = {rule.filter_type: rule for rule in listed.filters}
+        price, lot = sizes.get("PRICE_FILTER"), sizes.get("LOT_SIZE")
+        return SymbolInfo(
+            exchange=self.id,
+            symbol=listed.symbol,
+            normalized=f"{listed.base_asset}-{listed.quote_asset}",
+            base=listed.base_asset,
+            quote=listed.quote_asset,
+            quote_type=quote_type(listed.quote_asset),
+            active=listed.status == "TRADING",
+            status=listed.status,
+            tick_size=price.tick_size if price else None,
+            min_size=lot.min_qty if lot else None,
+        )
+
+    def normalize_symbol(self, symbol: str) -> str:
+        """Return the listing's base and quote; before a listing, by the known quote assets."""
+        if symbol in self._normalized:
+            return self._normalized[symbol]
+        parts = split_venue_symbol(symbol)
+        return symbol if parts is None else "-".join(parts)
+
+    def venue_symbol(self, normalized: str) -> str:
+        """Return ``BTCUSDT`` for ``BTC-USDT``."""
+        return normalized.replace("-", "").upper()
+
+    def create_adapter(self, symbols: SymbolTable, stats: ExchangeStats) -> BinanceAdapter:
+        """Return the parser and subscriber for one new connection."""
+        return BinanceAdapter(
+            symbols,
+            stats,
+            self._markets,
+            trades_stream=self._config.trades_stream,
+            md_stream=self._config.md_stream,
+            daily_volume=self._config.ticker_volume == "24h",
+        )
+
+    def parse_trade_data(self, raw: bytes, recv_ns: int = 0) -> list[Trade]:
+        """Return the trade in a ``trade`` or ``aggTrade`` frame."""
+        kind, message = _event(raw)
+        if kind == "trade":
+            data: TradeData | AggTradeData = _typed(message, TradeData, kind)
+            trade_id = cast("TradeData", data).t
+        elif kind == "aggTrade":
+            data = _typed(message, AggTradeData, kind)
+            trade_id = cast("AggTradeData", data).a
+        else:
+            return []
+        if not (sane_value(data.p) and sane_value(data.q) and 0 <= trade_id < MOST_ID):
+            raise FrameError("absurd value")
+        return [
+            Trade(
+                exchange=self.id,
+                symbol=_symbol(message),
+                trade_id=trade_id,
+                time_ns=_sane_time(epoch_ns(data.T)),
+                recv_ns=recv_ns,
+                price=data.p,
+                size=data.q,
+                side=Side.SELL if data.m else Side.BUY,
+                exchange_specific=unnamed(message, _TRADE_FIELDS | {"t" if kind == "trade" else "a"}),
+            )
+        ]
+
+    def parse_market_data(self, raw: bytes, recv_ns: int = 0) -> list[MarketData]:
+        """Return the ticker in a ``ticker`` or ``bookTicker`` frame.
+
+        A ticker does not tell its side, a bookTicker neither side nor trade nor time: they come from the
+        last trade that a connection of this exchange received, or are None, and from ``recv_ns``.
+        """
+        kind, message = _event(raw)
+        if kind == "24hrTicker":
+            return [self._market_data(message, recv_ns)]
+        if kind == "bookTicker":
+            return [self._quotes(message, recv_ns)]
+        return []
+
+    def _market_data(self, message: dict[str, Any], recv_ns: int) -> MarketData:
+        data = _typed(message, TickerData, "ticker")
+        volume = data.v if self._config.ticker_volume == "24h" else data.Q
+        if not all(map(sane_value, (data.c, volume, data.b, data.a))):
+            raise FrameError("absurd value")
+        side = self._markets.get(_symbol(message), Market()).side
+        return MarketData(
+            exchange=self.id,
+            symbol=_symbol(message),
+            time_ns=_sane_time(epoch_ns(data.E)),
+            recv_ns=recv_ns,
+            price=data.c,
+            volume=volume,
+            side=None if side is None else Side(side),
+            best_bid=data.b,
+            best_ask=data.a,
+            exchange_specific=unnamed(message, _TICKER_FIELDS),
+        )
+
+    def _quotes(self, message: dict[str, Any], recv_ns: int) -> MarketData:
+        data = _typed(message, BookTickerData, "bookTicker")
+        if not (sane_value(data.b) and sane_value(data.a)):
+            raise FrameError("absurd value")
+        last = self._markets.get(_symbol(message), Market())
+        return MarketData(
+            exchange=self.id,
+            symbol=_symbol(message),
+            time_ns=recv_ns,
+            recv_ns=recv_ns,
+            price=last.price or None,
+            volume=last.size or None,
+            side=None if last.side is None else Side(last.side),
+            best_bid=data.b,
+            best_ask=data.a,
+            exchange_specific=unnamed(message, _BOOK_TICKER_FIELDS),
+        )
+
+
+def _event(raw: bytes) -> tuple[str, dict[str, Any]]:
+    """Return kind and content of an event, wrapped for a combined stream or not."""
+    message = decode_any(raw)
+    data = message.get("data", message) if isinstance(message, dict) else {}
+    if not isinstance(data, dict):
+        raise FrameError("not an object")
+    # bookTicker alone names no event type.
+    kind = data.get("e", "bookTicker" if data.keys() >= {"u", "s", "b", "B", "a", "A"} else "")
+    return str(kind), data
+
+
+def _typed(message: dict[str, Any], kind: type[T], name: str) -> T:
+    try:
+        return msgspec.convert(message, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise FrameError(diagnose(message, SPECS[name])) from error
+
+
+def _symbol(message: dict[str, Any]) -> str:
+    symbol = message.get("s")
+    if not isinstance(symbol, str):
+        raise FrameError("missing field")
+    return symbol
+
+
+def _sane_time(time_ns: int) -> int:
+    if not sane_time(time_ns):
+        raise FrameError("bad time")
+    return time_ns

@@ -1,0 +1,256 @@
+"""Binance spot's dialect: what is subscribed, and what comes back as rows and events."""
+
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any, Final
+
+import msgspec
+
+from multilogger.batch import NO_ORDER, RowBuffer, SymbolTable
+from multilogger.errors import FrameError
+from multilogger.exchanges.base import Confirmed, Event, Rejected, Renew, Send
+from multilogger.exchanges.fields import (
+    MOST,
+    decode_any,
+    diagnose,
+    epoch_ns,
+    ignore,
+    refuse,
+    sane_time,
+)
+from multilogger.exchanges.binance_messages import (
+    MOST_ID,
+    SPECS,
+    AggTradeData,
+    Market,
+    TradeData,
+    absurd_ticker,
+    absurd_trade,
+    decode_agg_trade,
+    decode_book_ticker,
+    decode_ticker,
+    decode_trade,
+)
+from multilogger.stats import ExchangeStats
+from multilogger.tables import MD, TRADES
+
+_HEAD: Final = b'{"stream":"'
+_SYMBOLS_A_REQUEST: Final = 50
+"""Two streams each: a request of this size stays far below what the server reads at once."""
+
+
+Parse = Callable[[bytes, int, Market, int, RowBuffer], None]
+"""Of a frame, its symbol's number and market, and the receive time, into rows."""
+
+
+class BinanceAdapter:
+    """One connection's parser and subscriber.
+
+    Args:
+        symbols: numbers the rows' symbols.
+        stats: where refusals are counted.
+        markets: by venue symbol, shared by all connections of the exchange.
+        trades_stream: ``trade`` or ``aggTrade``.
+        md_stream: ``ticker`` or ``bookTicker``.
+        daily_volume: whether MD's volume is that of 24 hours.
+    """
+
+    def __init__(
+        self,
+        symbols: SymbolTable,
+        stats: ExchangeStats,
+        markets: dict[str, Market],
+        *,
+        trades_stream: str,
+        md_stream: str,
+        daily_volume: bool,
+    ) -> None:
+        self._symbols = symbols
+        self._stats = stats
+        self._markets = markets
+        self._kinds = (trades_stream, md_stream)
+        self._daily_volume = daily_volume
+        self._streams: dict[bytes, tuple[Parse, int, Market]] = {}
+        self._ids = count(1)
+        self._requests: dict[int, tuple[str, ...]] = {}
+        self._parsers: dict[str, Parse] = {
+            "trade": self._trade,
+            "aggTrade": self._agg_trade,
+            "ticker": self._ticker,
+            "bookTicker": self._book_ticker,
+        }
+
+    def subscribe(self, symbols: Sequence[str]) -> list[str]:
+        """Return SUBSCRIBE requests; each is answered under its id."""
+        for symbol in symbols:
+            market = self._markets.setdefault(symbol, Market())
+            number = self._symbols.number(symbol)
+            for kind in self._kinds:
+                self._streams[_stream(symbol, kind).encode()] = (self._parsers[kind], number, market)
+        portions = range(0, len(symbols), _SYMBOLS_A_REQUEST)
+        return [self._request(symbols[at : at + _SYMBOLS_A_REQUEST]) for at in portions]
+
+    def unsubscribe(self, symbols: Sequence[str]) -> list[str]:
+        """Return an UNSUBSCRIBE request; data still under way count as unsubscribed."""
+        streams = [_stream(symbol, kind) for symbol in symbols for kind in self._kinds]
+        for stream in streams:
+            self._streams.pop(stream.encode(), None)
+        return [_encode("UNSUBSCRIBE", streams, next(self._ids))] if streams else []
+
+    def ping(self) -> None:
+        """The server pings, by the protocol."""
+
+    def receive(self, frames: Sequence[bytes], recv_ns: int, rows: RowBuffer) -> Sequence[Event]:
+        """Parse data frames; see :class:`~multilogger.exchanges.base.Adapter`."""
+        events: list[Event] = []
+        streams = self._streams
+        for frame in frames:
+            if frame.startswith(_HEAD):
+                found = streams.get(frame[11 : frame.find(b'"', 11)])
+                if found is not None:
+                    found[0](frame, found[1], found[2], recv_ns, rows)
+                    continue
+            try:
+                self._uncommon(frame, recv_ns, rows, events)
+            except FrameError as error:
+                refuse(self._stats, error.reason, frame)
+        return events
+
+    def _request(self, symbols: Sequence[str]) -> str:
+        number = next(self._ids)
+        self._requests[number] = tuple(symbols)
+        streams = [_stream(symbol, kind) for symbol in symbols for kind in self._kinds]
+        return _encode("SUBSCRIBE", streams, number)
+
+    # One parser a stream. They repeat the packing of a trade: a call with ten arguments costs as much as it.
+
+    def _trade(self, frame: bytes, number: int, market: Market, recv_ns: int, rows: RowBuffer) -> None:
+        try:
+            data = decode_trade(frame).data
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return self._refuse(frame, "trade")
+        self._pack_trade(data.t, data, number, market, recv_ns, rows, frame)
+
+    def _agg_trade(self, frame: bytes, number: int, market: Market, recv_ns: int, rows: RowBuffer) -> None:
+        try:
+            data = decode_agg_trade(frame).data
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return self._refuse(frame, "aggTrade")
+        self._pack_trade(data.a, data, number, market, recv_ns, rows, frame)
+
+    def _pack_trade(
+        self,
+        trade_id: int,
+        data: TradeData | AggTradeData,
+        number: int,
+        market: Market,
+        recv_ns: int,
+        rows: RowBuffer,
+        frame: bytes,
+    ) -> None:
+        price, size = data.p, data.q
+        time_ns = epoch_ns(data.T)
+        if not (0 < price < MOST and 0 < size < MOST and sane_time(time_ns) and 0 <= trade_id < MOST_ID):
+            return refuse(self._stats, absurd_trade(price, size, trade_id), frame)
+        side = 0 if data.m else 1
+        market.price, market.size, market.side = price, size, side
+        rows.trades += TRADES.pack(
+            number, 0, time_ns, recv_ns, trade_id, price, size, NO_ORDER, NO_ORDER, side
+        )
+
+    def _ticker(self, frame: bytes, number: int, market: Market, recv_ns: int, rows: RowBuffer) -> None:
+        try:
+            data = decode_ticker(frame).data
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return self._refuse(frame, "ticker")
+        last = data.c
+        volume = data.v if self._daily_volume else data.Q
+        time_ns = epoch_ns(data.E)
+        if not (0 < last < MOST and 0 < volume < MOST and 0 < data.b < MOST and 0 < data.a < MOST):
+            return refuse(self._stats, absurd_ticker(last, volume), frame)
+        if not sane_time(time_ns):
+            return refuse(self._stats, "bad time", frame)
+        side = market.ticker_side(last)
+        if side is None:
+            return ignore(self._stats, "ticker before the first trade")
+        rows.md += MD.pack(number, 0, time_ns, recv_ns, last, volume, data.b, data.a, side)
+
+    def _book_ticker(self, frame: bytes, number: int, market: Market, recv_ns: int, rows: RowBuffer) -> None:
+        try:
+            data = decode_book_ticker(frame).data
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return self._refuse(frame, "bookTicker")
+        if not (0 < data.b < MOST and 0 < data.a < MOST):
+            return refuse(self._stats, "bad quote", frame)
+        if not sane_time(recv_ns):
+            return refuse(self._stats, "bad time", frame)
+        if market.price == 0.0:
+            return ignore(self._stats, "bookTicker before the first trade")
+        # Spot's bookTicker tells no time: the receive time stands for it.
+        rows.md += MD.pack(
+            number, 0, recv_ns, recv_ns, market.price, market.size, data.b, data.a, market.side
+        )
+
+    def _refuse(self, frame: bytes, kind: str) -> None:
+        """Say why a typed decoder refused a frame."""
+        try:
+            reason = diagnose(decode_any(frame).get("data"), SPECS[kind])
+        except FrameError as error:
+            reason = error.reason
+        refuse(self._stats, reason, frame)
+
+    def _uncommon(self, frame: bytes, recv_ns: int, rows: RowBuffer, events: list[Event]) -> None:
+        """Take what the hot loop did not recognize: answers, notices, other spellings, other streams."""
+        message = decode_any(frame)
+        if not isinstance(message, dict):
+            raise FrameError("not an object")
+        data = message.get("data", message)
+        if isinstance(data, dict) and data.get("e") == "serverShutdown":
+            events.append(Renew("serverShutdown"))
+        elif isinstance(stream := message.get("stream"), str):
+            self._other_stream(stream, frame, recv_ns, rows)
+        elif "result" in message or "error" in message or "code" in message:
+            events.extend(self._answer(message))
+        else:
+            ignore(self._stats, str(message.get("e", "unknown frame")))
+
+    def _other_stream(self, stream: str, frame: bytes, recv_ns: int, rows: RowBuffer) -> None:
+        found = self._streams.get(stream.encode())
+        if found is not None:
+            found[0](frame, found[1], found[2], recv_ns, rows)
+            return
+        kind = stream.partition("@")[2]
+        ignore(self._stats, "unsubscribed symbol" if kind in self._kinds else kind or stream)
+
+    def _answer(self, message: dict[str, Any]) -> Sequence[Event]:
+        """Return what the answer to a request means."""
+        number = message.get("id")
+        symbols = self._requests.pop(number, ()) if isinstance(number, int) else ()
+        error = message.get("error", message if "code" in message else None)
+        if error is None:
+            return [Confirmed(symbols)] if symbols else []
+        if not symbols:
+            ignore(self._stats, "error without a request of ours")
+            return []
+        if len(symbols) == 1:
+            return [Rejected(symbols, _words(error))]
+        # One bad symbol voids a request, and the answer does not name it: ask again by halves.
+        half = len(symbols) // 2
+        return [Send((self._request(symbols[:half]), self._request(symbols[half:])))]
+
+
+def _stream(symbol: str, kind: str) -> str:
+    return f"{symbol.lower()}@{kind}"
+
+
+def _encode(method: str, streams: list[str], number: int) -> str:
+    return msgspec.json.encode({"method": method, "params": streams, "id": number}).decode()
+
+
+def _words(error: object) -> str:
+    if isinstance(error, dict):
+        return f"{error.get('msg', '')} (code {error.get('code', 'none')})".strip()
+    return str(error)

@@ -1,0 +1,140 @@
+"""Binance spot's dialect: combined streams and their subscriptions.
+
+https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams::
+
+    {"stream":"btcusdt@trade","data":{"e":"trade","E":1795341600101,"s":"BTCUSDT","t":5000001,
+     "p":"64000.10","q":"0.01000","T":1795341600100,"m":true,"M":true}}
+    {"stream":"btcusdt@aggTrade","data":{"e":"aggTrade",..,"a":3000001,"p":..,"q":..,"T":..,"m":true}}
+    {"stream":"btcusdt@ticker","data":{"e":"24hrTicker","E":..,"c":last,"Q":its size,"b":bid,"a":ask,..}}
+    {"stream":"btcusdt@bookTicker","data":{"u":88000001,"s":"BTCUSDT","b":bid,"B":..,"a":ask,"A":..}}
+
+``m`` true says that the buyer was the maker: the aggressor sold. ``bookTicker`` tells no time. A stream that
+does not exist is acknowledged like any other, and stays silent.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+import msgspec
+
+from multilogger.exchanges.fields import MOST, Spec
+
+
+class TradeData(msgspec.Struct, gc=False):
+    """``@trade``."""
+
+    t: int
+    p: float
+    q: float
+    T: int
+    m: bool
+
+
+class AggTradeData(msgspec.Struct, gc=False):
+    """``@aggTrade``: fills of one taker order at one price."""
+
+    a: int
+    p: float
+    q: float
+    T: int
+    m: bool
+
+
+class TickerData(msgspec.Struct, gc=False):
+    """``@ticker``, once a second: the last trade and the 24-hour volume beside the best quotes."""
+
+    E: int
+    c: float
+    Q: float
+    v: float
+    b: float
+    a: float
+
+
+class BookTickerData(msgspec.Struct, gc=False):
+    """``@bookTicker``, at every change of the best quotes."""
+
+    b: float
+    a: float
+
+
+class _Trade(msgspec.Struct, gc=False):
+    data: TradeData
+
+
+class _AggTrade(msgspec.Struct, gc=False):
+    data: AggTradeData
+
+
+class _Ticker(msgspec.Struct, gc=False):
+    data: TickerData
+
+
+class _BookTicker(msgspec.Struct, gc=False):
+    data: BookTickerData
+
+
+# Not strict: numbers in text are decoded as numbers, with the same digits as by float().
+decode_trade: Final = msgspec.json.Decoder(_Trade, strict=False).decode
+decode_agg_trade: Final = msgspec.json.Decoder(_AggTrade, strict=False).decode
+decode_ticker: Final = msgspec.json.Decoder(_Ticker, strict=False).decode
+decode_book_ticker: Final = msgspec.json.Decoder(_BookTicker, strict=False).decode
+
+_PRICES: Final = (("p", float, "bad price"), ("q", float, "bad size"))
+_TRADE_TAIL: Final = (*_PRICES, ("T", int, "bad time"), ("m", bool, "bad side"))
+SPECS: Final[dict[str, Spec]] = {
+    "trade": (("t", int, "bad id"), *_TRADE_TAIL),
+    "aggTrade": (("a", int, "bad id"), *_TRADE_TAIL),
+    "ticker": (
+        ("E", int, "bad time"),
+        ("c", float, "bad price"),
+        ("Q", float, "bad size"),
+        ("v", float, "bad size"),
+        ("b", float, "bad quote"),
+        ("a", float, "bad quote"),
+    ),
+    "bookTicker": (("b", float, "bad quote"), ("a", float, "bad quote")),
+}
+"""The fields that each stream must have."""
+
+
+@attrs.define(eq=False)
+class Market:
+    """What is known of a symbol; it outlives connections, so that a ticker after a reconnect has its side."""
+
+
+    price: float = 0.0
+    """Of the last trade; 0 before the first."""
+    size: float = 0.0
+    side: int | None = None
+    """Aggressor of the last trade, or by the tick rule before one was received."""
+    last: float = 0.0
+    """Last price of the newest ticker, for the tick rule."""
+
+    def ticker_side(self, last: float) -> int | None:
+        """Return the aggressor for a ticker: the last trade's; before any trade up is a buy, down a sell."""
+        if self.price == 0.0 and self.last not in (0.0, last):
+            self.side = 1 if last > self.last else 0
+        self.last = last
+        return self.side
+
+
+MOST_ID: Final = 2**63
+
+
+def absurd_trade(price: float, size: float, trade_id: int) -> str:
+    """Return why a trade of the right types is refused."""
+    if not 0 < price < MOST:
+        return "bad price"
+    if not 0 < size < MOST:
+        return "bad size"
+    return "bad time" if 0 <= trade_id < MOST_ID else "bad id"
+
+
+def absurd_ticker(last: float, volume: float) -> str:
+    """Return why a ticker of the right types and a sane time is refused."""
+    if not 0 < last < MOST:
+        return "bad price"
+    return "bad quote" if 0 < volume < MOST else "bad size"

@@ -1,0 +1,304 @@
+"""Coinbase Exchange's dialect: ticker, matches and heartbeat, and what they become as rows and events.
+
+https://docs.cdp.coinbase.com/exchange/websocket-feed/channels::
+
+    {"type":"match","trade_id":700101,"maker_order_id":"..","taker_order_id":"..","side":"buy","size":"0.5",
+     "price":"63999.00","product_id":"BTC-USD","sequence":9100000044,"time":"2026-11-22T10:00:00.123456Z"}
+    {"type":"ticker","sequence":9100000044,"product_id":"BTC-USD","price":"63999.00",..,"best_bid":"63999.00",
+     "best_ask":"63999.01",..,"side":"sell","time":"..","trade_id":700101,"last_size":"0.5"}
+
+The side of a match is the maker's, that of a ticker the taker's. ``last_match`` and the first ticker of a
+subscription tell what happened before it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+import attrs
+import msgspec
+
+from multilogger.batch import RowBuffer, SymbolTable
+from multilogger.errors import FrameError
+from multilogger.exchanges.base import Confirmed, Event, Rejected, Send
+from multilogger.exchanges.fields import (
+    MOST,
+    IsoClock,
+    Spec,
+    decode_any,
+    diagnose,
+    ignore,
+    order_id,
+    refuse,
+    sane_time,
+)
+from multilogger.records import Flag
+from multilogger.stats import ExchangeStats
+from multilogger.tables import MD, TRADES
+
+CHANNELS: Final = ("ticker", "matches", "heartbeat")
+_REQUIRED: Final = ("ticker", "matches")
+"""A symbol is confirmed when the exchange lists it under these."""
+_HEAD: Final = b'{"type":"'
+_MOST_ID: Final = 2**63
+
+MAKERS_SIDE: Final = {"sell": 1, "buy": 0}
+"""The aggressor by the maker's side: a resting sell was bought from."""
+TAKERS_SIDE: Final = {"buy": 1, "sell": 0}
+
+
+class MatchData(msgspec.Struct, gc=False):
+    """``match`` and ``last_match``."""
+
+    product_id: str
+    trade_id: int
+    price: float
+    size: float
+    side: str
+    time: str
+    maker_order_id: str = ""
+    taker_order_id: str = ""
+
+
+class TickerData(msgspec.Struct, gc=False):
+    """``ticker``."""
+
+    product_id: str
+    price: float
+    last_size: float
+    volume_24h: float
+    side: str
+    best_bid: float
+    best_ask: float
+    time: str
+
+
+# Not strict: numbers in text are decoded as numbers, with the same digits as by float().
+_decode_match: Final = msgspec.json.Decoder(MatchData, strict=False).decode
+_decode_ticker: Final = msgspec.json.Decoder(TickerData, strict=False).decode
+
+MATCH_SPEC: Final[Spec] = (
+    ("product_id", str, "bad symbol"),
+    ("trade_id", int, "bad id"),
+    ("price", float, "bad price"),
+    ("size", float, "bad size"),
+    ("side", str, "bad side"),
+    ("time", str, "bad time"),
+    ("maker_order_id", str, "bad order id"),
+    ("taker_order_id", str, "bad order id"),
+)
+TICKER_SPEC: Final[Spec] = (
+    ("product_id", str, "bad symbol"),
+    ("price", float, "bad price"),
+    ("last_size", float, "bad size"),
+    ("volume_24h", float, "bad size"),
+    ("side", str, "bad side"),
+    ("best_bid", float, "bad quote"),
+    ("best_ask", float, "bad quote"),
+    ("time", str, "bad time"),
+)
+
+
+@attrs.define(eq=False)
+class _Product:
+    """A subscribed product, on this connection."""
+
+    number: int
+    ticked: bool = False
+    """Whether its first ticker, which tells the past, has come."""
+
+
+class CoinbaseAdapter:
+    """One connection's parser and subscriber.
+
+    Acknowledgements are cumulative and name no request, and errors need not name a product. So one
+    subscription is under way at a time; a refused one is asked for again without what it names, or by halves.
+
+    Args:
+        symbols: numbers the rows' symbols.
+        stats: where refusals are counted.
+        daily_volume: whether MD's volume is that of 24 hours.
+    """
+
+    def __init__(self, symbols: SymbolTable, stats: ExchangeStats, *, daily_volume: bool) -> None:
+        self._symbols = symbols
+        self._stats = stats
+        self._daily_volume = daily_volume
+        self._clock = IsoClock()
+        self._products: dict[str, _Product] = {}
+        self._asking: tuple[str, ...] = ()
+        self._waiting: deque[tuple[str, ...]] = deque()
+        self._parsers: dict[bytes, Callable[[bytes, int, RowBuffer], None]] = {
+            b"match": self._match,
+            b"last_match": self._last_match,
+            b"ticker": self._ticker,
+            b"heartbeat": self._heartbeat,
+        }
+
+    def subscribe(self, symbols: Sequence[str]) -> list[str]:
+        """Return a subscribe request, unless one is under way: then it is sent after that."""
+        for symbol in symbols:
+            self._products[symbol] = _Product(self._symbols.number(symbol))
+        if symbols:
+            self._waiting.append(tuple(symbols))
+        return [] if self._asking else list(self._ask_next())
+
+    def unsubscribe(self, symbols: Sequence[str]) -> list[str]:
+        """Return an unsubscribe request; data still under way count as unsubscribed."""
+        for symbol in symbols:
+            self._products.pop(symbol, None)
+        return [_encode("unsubscribe", symbols)] if symbols else []
+
+    def ping(self) -> None:
+        """The protocol's own pings do."""
+
+    def receive(self, frames: Sequence[bytes], recv_ns: int, rows: RowBuffer) -> Sequence[Event]:
+        """Parse data frames; see :class:`~multilogger.exchanges.base.Adapter`."""
+        events: list[Event] = []
+        parsers = self._parsers
+        for frame in frames:
+            if frame.startswith(_HEAD):
+                parse = parsers.get(frame[9 : frame.find(b'"', 9)])
+                if parse is not None:
+                    parse(frame, recv_ns, rows)
+                    continue
+            try:
+                self._uncommon(frame, recv_ns, rows, events)
+            except FrameError as error:
+                refuse(self._stats, error.reason, frame)
+        return events
+
+    def _match(self, frame: bytes, recv_ns: int, rows: RowBuffer, flags: int = 0) -> None:
+        try:
+            data = _decode_match(frame)
+            product = self._products[data.product_id]
+            time_ns = self._clock.ns(data.time)
+            side = MAKERS_SIDE[data.side]
+        except (msgspec.DecodeError, ValueError, KeyError):
+            return self._refuse(frame, MATCH_SPEC)
+        price, size, trade_id = data.price, data.size, data.trade_id
+        if not (0 < price < MOST and 0 < size < MOST and 0 <= trade_id < _MOST_ID and sane_time(time_ns)):
+            return refuse(self._stats, _absurd(price, size, time_ns, "bad id"), frame)
+        maker, taker = order_id(data.maker_order_id), order_id(data.taker_order_id)
+        rows.trades += TRADES.pack(
+            product.number, flags, time_ns, recv_ns, trade_id, price, size, maker, taker, side
+        )
+
+    def _last_match(self, frame: bytes, recv_ns: int, rows: RowBuffer) -> None:
+        self._match(frame, recv_ns, rows, Flag.REPLAYED)
+
+    def _ticker(self, frame: bytes, recv_ns: int, rows: RowBuffer) -> None:
+        try:
+            data = _decode_ticker(frame)
+            product = self._products[data.product_id]
+            time_ns = self._clock.ns(data.time)
+            side = TAKERS_SIDE[data.side]
+        except (msgspec.DecodeError, ValueError, KeyError):
+            return self._refuse(frame, TICKER_SPEC)
+        price, bid, ask = data.price, data.best_bid, data.best_ask
+        volume = data.volume_24h if self._daily_volume else data.last_size
+        sane = 0 < price < MOST and 0 < volume < MOST and 0 < bid < MOST and 0 < ask < MOST
+        if not (sane and sane_time(time_ns)):
+            return refuse(self._stats, _absurd(price, volume, time_ns, "bad quote"), frame)
+        flags = 0 if product.ticked else Flag.REPLAYED
+        product.ticked = True
+        rows.md += MD.pack(product.number, flags, time_ns, recv_ns, price, volume, bid, ask, side)
+
+    def _heartbeat(self, frame: bytes, recv_ns: int, rows: RowBuffer) -> None:
+        """Take it for what it is: a sign of life of its product, which any data frame is to the session."""
+
+    def _refuse(self, frame: bytes, spec: Spec) -> None:
+        """Say why a match or ticker could not be taken."""
+        try:
+            message = decode_any(frame)
+        except FrameError as error:
+            return refuse(self._stats, error.reason, frame)
+        reason = diagnose(message, spec)
+        if reason != "wrong type":
+            return refuse(self._stats, reason, frame)
+        # All fields have their types: it is one of the values.
+        if message["product_id"] not in self._products:
+            return ignore(self._stats, "unsubscribed symbol")
+        refuse(self._stats, "bad time" if message["side"] in TAKERS_SIDE else "bad side", frame)
+
+    def _uncommon(self, frame: bytes, recv_ns: int, rows: RowBuffer, events: list[Event]) -> None:
+        """Take what the hot loop did not recognize: answers, other spellings, other channels."""
+        message = decode_any(frame)
+        if not isinstance(message, dict):
+            raise FrameError("not an object")
+        kind = message.get("type")
+        if not isinstance(kind, str):
+            raise FrameError("missing field")
+        parse = self._parsers.get(kind.encode())
+        if parse is not None:
+            parse(frame, recv_ns, rows)
+        elif kind == "subscriptions":
+            events.extend(self._acknowledged(message))
+        elif kind == "error":
+            events.extend(self._failed(message))
+        else:
+            ignore(self._stats, kind)
+
+    # Subscriptions: one request under way, the others wait.
+
+    def _ask_next(self) -> Iterable[str]:
+        self._asking = self._waiting.popleft() if self._waiting else ()
+        return (_encode("subscribe", self._asking),) if self._asking else ()
+
+    def _go_on(self) -> list[Event]:
+        frames = tuple(self._ask_next())
+        return [Send(frames)] if frames else []
+
+    def _acknowledged(self, message: dict[str, Any]) -> list[Event]:
+        """Confirm what is under way once the exchange lists it; an answer to something else lists less."""
+        active = _active(message)
+        if not self._asking or not active.issuperset(self._asking):
+            return []
+        return [Confirmed(self._asking), *self._go_on()]
+
+    def _failed(self, message: dict[str, Any]) -> list[Event]:
+        words = ": ".join(str(message[name]) for name in ("message", "reason") if message.get(name))
+        if not self._asking:
+            ignore(self._stats, "error without a subscription under way")
+            return []
+        named = set(words.replace(",", " ").split())
+        rejected = tuple(symbol for symbol in self._asking if symbol in named)
+        if not rejected and len(self._asking) == 1:
+            rejected = self._asking
+        if rejected:
+            self._wait_first([symbol for symbol in self._asking if symbol not in rejected])
+            return [Rejected(rejected, words), *self._go_on()]
+        half = len(self._asking) // 2
+        self._wait_first(self._asking[half:])
+        self._wait_first(self._asking[:half])
+        return self._go_on()
+
+    def _wait_first(self, symbols: Sequence[str]) -> None:
+        if symbols:
+            self._waiting.appendleft(tuple(symbols))
+
+
+def _active(message: dict[str, Any]) -> set[str]:
+    """Return the products that are listed under all required channels."""
+    listed: dict[str, set[str]] = {}
+    channels = message.get("channels")
+    for channel in channels if isinstance(channels, list) else ():
+        if isinstance(channel, dict) and isinstance(channel.get("product_ids"), list):
+            listed[str(channel.get("name"))] = set(map(str, channel["product_ids"]))
+    return set.intersection(*(listed.get(name, set()) for name in _REQUIRED))
+
+
+def _encode(verb: str, symbols: Sequence[str]) -> str:
+    request = {"type": verb, "product_ids": list(symbols), "channels": list(CHANNELS)}
+    return msgspec.json.encode(request).decode()
+
+
+def _absurd(price: float, size: float, time_ns: int, otherwise: str) -> str:
+    """Return why a row of the right types is refused."""
+    if not 0 < price < MOST:
+        return "bad price"
+    if not 0 < size < MOST:
+        return "bad size"
+    return otherwise if sane_time(time_ns) else "bad time"

@@ -1,0 +1,288 @@
+"""Binance spot, simulated: its combined and raw streams, and the public part of its REST API.
+
+Modelled: silent acknowledgement of unknown and upper-case streams, errors with codes, five requests a
+second, 1024 streams a connection, server pings, the 24-hour cut and the shutdown notice before it, lower-case
+names in and upper-case symbols out, ``@trade``, ``@aggTrade``, ``@ticker`` once a second if something traded,
+and ``@bookTicker`` without a time.
+
+A client should subscribe either trades or aggregate trades: both are TRADES rows, with ids of their own.
+
+Source: binance-spot-api-docs, ``web-socket-streams.md``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, ClassVar, Final
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import attrs
+import trio
+
+from multilogger.simulator import binance_messages as messages
+from multilogger.simulator.binance_rest import answer_rest
+from multilogger.simulator.client import Client
+from multilogger.simulator.ledger import UNKNOWN_TIME, TickerEntry, TradeEntry
+from multilogger.simulator.market import Cascade, Fill
+from multilogger.simulator.rest import Request, Response
+from multilogger.simulator.venue import Venue
+from multilogger.simulator.wire import Outbox, text_frame
+
+_MAX_STREAMS: Final = 1024
+_METHODS: Final = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
+_NO_ORDER: Final = bytes(16)
+
+
+@attrs.define(eq=False)
+class BinanceClient(Client):
+    """A connection, and what its client can know of the last trades."""
+
+    combined: bool = True
+    """Whether messages are wrapped with their stream's name."""
+    unit_ns: int = messages.MILLISECOND
+    sides: dict[str, bool] = attrs.field(factory=dict)
+    """Whether the aggressor of the last trade sent bought, by symbol."""
+    prices: dict[str, float] = attrs.field(factory=dict)
+    """Price of the last ticker sent, by symbol."""
+    last: dict[str, tuple[str, str]] = attrs.field(factory=dict)
+    """Price and size of the last trade sent, by symbol."""
+
+
+class BinanceVenue(Venue[BinanceClient]):
+    """A simulated Binance spot; topics are stream names."""
+
+    name: ClassVar[str] = "binance"
+    messages_per_fill: ClassVar[float] = 1.0
+    requests_per_second: ClassVar[int] = 5
+    ping_secs: ClassVar[float | None] = 20.0
+    resolution_ns: ClassVar[int] = messages.MILLISECOND
+    """Of event times."""
+
+    lifetime_secs: float = 24 * 3600
+    """A connection is cut at this age."""
+    shutdown_notice_secs: float | None = None
+    """How long before the cut ``serverShutdown`` is sent; None sends none."""
+    used_weight: int = 0
+    """Of all REST requests."""
+
+    def admit(self, path: str, outbox: Outbox) -> BinanceClient | None:
+        """Take ``/stream`` and ``/ws``, with or without streams in the address."""
+        url = urlsplit(path)
+        query = dict(parse_qsl(url.query))
+        client = BinanceClient(path, outbox, combined=url.path.rstrip("/") == "/stream")
+        if query.get("timeUnit", "").upper() == "MICROSECOND":
+            client.unit_ns = messages.MICROSECOND
+        if client.combined:
+            streams = query.get("streams", "")
+        elif url.path.startswith("/ws"):
+            streams = unquote(url.path).removeprefix("/ws").strip("/")
+        else:
+            return None
+        for stream in filter(None, streams.split("/")):
+            self.subscribe(client, stream)
+        return client
+
+    async def attend(self, client: BinanceClient) -> None:
+        """Cut the connection at the end of its life."""
+        notice = self.shutdown_notice_secs
+        await trio.sleep(self.lifetime_secs - (notice or 0))
+        if notice is not None:
+            event = f'{{"e":"serverShutdown","E":{self.clock() // client.unit_ns}}}'
+            self.send(client, _wrapped(client, "!serverShutdown", event))
+            await trio.sleep(notice)
+        client.leave(1008, "disconnected")
+
+    # Requests.
+
+    def receive(self, client: BinanceClient, text: str) -> None:
+        """Answer a request by its method."""
+        try:
+            request = json.loads(text)
+        except ValueError as error:
+            self._error(client, 3, f"Invalid JSON: {error}", None)
+            return
+        if not isinstance(request, dict) or request.get("method") not in _METHODS:
+            asked = request.get("method") if isinstance(request, dict) else request
+            expected = ", ".join(f"`{method}`" for method in _METHODS)
+            self._error(
+                client, 2, f"Invalid request: unknown variant `{asked}`, expected one of {expected}", None
+            )
+            return
+        method, params, number = request["method"], request.get("params", []), request.get("id")
+        if method == "LIST_SUBSCRIPTIONS":
+            self._result(client, list(client.topics), number)
+        elif method in ("SET_PROPERTY", "GET_PROPERTY"):
+            self._property(client, method, params, number)
+        elif not isinstance(params, list) or not all(isinstance(stream, str) for stream in params):
+            self._error(client, 2, "Invalid request: params must be a list of strings", number)
+        elif method == "SUBSCRIBE" and len({*client.topics, *params}) > _MAX_STREAMS:
+            self._error(client, 4, "Too many subscriptions", number)
+        else:
+            for stream in params:
+                (self.subscribe if method == "SUBSCRIBE" else self.unsubscribe)(client, stream)
+            self._result(client, None, number)
+
+    def _property(self, client: BinanceClient, method: str, params: Any, number: Any) -> None:
+        match method, params:
+            case "GET_PROPERTY", ["combined"]:
+                self._result(client, client.combined, number)
+            case "SET_PROPERTY", ["combined", bool(value)]:
+                client.combined = value
+                self._result(client, None, number)
+            case "SET_PROPERTY", ["combined", _]:
+                self._error(client, 1, "Invalid value type: expected Boolean", number)
+            case _:
+                self._error(client, 0, "Unknown property", number)
+
+    def _result(self, client: BinanceClient, result: Any, number: Any) -> None:
+        self.send(client, _json({"result": result, "id": number}))
+
+    def _error(self, client: BinanceClient, code: int, words: str, number: Any) -> None:
+        self.send(client, _json({"error": {"code": code, "msg": words}, "id": number}))
+
+    # Data.
+
+    def spread(self, cascade: Cascade) -> None:
+        """Send trades and aggregate trades, then the best quotes."""
+        symbol = cascade.instrument.symbol
+        stem = symbol.lower()
+        if f"{stem}@trade" in self.subscribers:
+            for fill in cascade.fills:
+                self._send_trade(f"{stem}@trade", symbol, fill)
+        if f"{stem}@aggTrade" in self.subscribers:
+            for aggregate in messages.aggregates(cascade):
+                self._send_aggregate(f"{stem}@aggTrade", symbol, aggregate)
+        if f"{stem}@bookTicker" in self.subscribers:
+            self._send_book_ticker(f"{stem}@bookTicker", cascade)
+
+    def _send_trade(self, stream: str, symbol: str, fill: Fill) -> None:
+        if self._emit(stream, lambda unit_ns: messages.trade(symbol, fill, unit_ns)):
+            self._note(stream, symbol, fill, fill.size)
+            self._enter_trade(symbol, fill, fill.trade_id, fill.size)
+
+    def _send_aggregate(self, stream: str, symbol: str, aggregate: messages.Aggregate) -> None:
+        if self._emit(stream, lambda unit_ns: messages.agg_trade(symbol, aggregate, unit_ns)):
+            self._note(stream, symbol, aggregate.first, aggregate.size)
+            self._enter_trade(symbol, aggregate.first, aggregate.aggregate_id, aggregate.size)
+
+    def _note(self, stream: str, symbol: str, fill: Fill, size: str) -> None:
+        for client in self.subscribers[stream]:
+            client.sides[symbol] = fill.bought
+            client.last[symbol] = (fill.price, size)
+
+    def _enter_trade(self, symbol: str, fill: Fill, trade_id: int, size: str) -> None:
+        self.ledger.trade(
+            TradeEntry(
+                symbol=symbol,
+                time_ns=fill.time_ns,
+                trade_id=trade_id,
+                price=fill.price,
+                size=size,
+                maker=_NO_ORDER,
+                taker=_NO_ORDER,
+                bought=fill.bought,
+            )
+        )
+
+    def _send_book_ticker(self, stream: str, cascade: Cascade) -> None:
+        symbol = cascade.instrument.symbol
+        if not self._emit(stream, lambda _: messages.book_ticker(cascade)):
+            return
+        for client in self.subscribers[stream]:
+            # Before a trade is known, no row can be composed of quotes alone.
+            if symbol in client.last:
+                price, size = client.last[symbol]
+                self._enter_ticker(cascade, UNKNOWN_TIME, client.sides[symbol], price, size)
+                return
+
+    def every_second(self) -> None:
+        """Send the tickers of what has traded."""
+        now_ns = self.clock() // messages.MILLISECOND * messages.MILLISECOND
+        for symbol, market in self.market.markets.items():
+            stream = f"{symbol.lower()}@ticker"
+            cascade = market.cascades[-1] if market.cascades else None
+            if cascade is not None and not cascade.entered and self.subscribers.get(stream):
+                # One mark does for both: an unchanged ticker is not sent again.
+                cascade.entered = True
+                self._send_ticker(stream, cascade, now_ns)
+
+    def _send_ticker(self, stream: str, cascade: Cascade, now_ns: int) -> None:
+        if not self._emit(stream, lambda unit_ns: messages.ticker(cascade, now_ns, unit_ns)):
+            return
+        sides = [self._side(client, cascade) for client in self.subscribers[stream]]
+        known = [side for side in sides if side is not None]
+        if known:
+            self._enter_ticker(cascade, now_ns, known[0], cascade.last.price, cascade.last.size)
+
+    def _side(self, client: BinanceClient, cascade: Cascade) -> bool | None:
+        """Return the side a recorder gives this ticker: of the last trade it got, else by the tick rule."""
+        symbol, price = cascade.instrument.symbol, float(cascade.last.price)
+        before = client.prices.get(symbol)
+        client.prices[symbol] = price
+        if before is not None and price != before and symbol not in client.last:
+            client.sides[symbol] = price > before
+        return client.sides.get(symbol)
+
+    def _enter_ticker(self, cascade: Cascade, time_ns: int, bought: bool, price: str, size: str) -> None:
+        self.ledger.ticker(
+            TickerEntry(
+                symbol=cascade.instrument.symbol,
+                time_ns=time_ns,
+                sequence=cascade.quote.update_id,
+                price=price,
+                volume=size,
+                best_bid=cascade.quote.bid,
+                best_ask=cascade.quote.ask,
+                bought=bought,
+            )
+        )
+
+    def _emit(self, stream: str, spell: Callable[[int], str]) -> bool:
+        """Send an event to the subscribers of a stream, each in its mode; False if there are none."""
+        frames: dict[tuple[bool, int], bytes] = {}
+        clients = list(self.subscribers.get(stream, ()))
+        for client in clients:
+            mode = (client.combined, client.unit_ns)
+            if mode not in frames:
+                frames[mode] = text_frame(_wrapped(client, stream, spell(client.unit_ns)))
+            self.send_frame(client, frames[mode])
+        return bool(clients)
+
+    def garbage(self) -> list[bytes]:
+        """Return malformed messages about an instrument that trades."""
+        cascade = next(market.cascades[-1] for market in self.market.markets.values() if market.cascades)
+        return messages.garbage(cascade)
+
+    def symbol_of(self, payload: bytes) -> str | None:
+        """Return the event's ``s``, or what its stream is named after."""
+        message = json.loads(payload)
+        if not isinstance(message, dict):
+            return None
+        data = message.get("data", message)
+        symbol = data.get("s") if isinstance(data, dict) else None
+        if isinstance(symbol, str):
+            return symbol
+        stem, at, _ = str(message.get("stream", "")).partition("@")
+        return stem.upper() if at else None
+
+    def topic_symbol(self, topic: str) -> str:
+        """Return the symbol of ``stem@kind``; a stream that is not spelled in lower case has none."""
+        stem = topic.partition("@")[0]
+        return stem.upper() if stem == stem.lower() else ""
+
+    def answer(self, request: Request) -> Response:
+        """Answer a REST request; the weights add up for ever, as nobody here is banned."""
+        response, weight = answer_rest(self.market, self.clock, request)
+        self.used_weight += weight
+        return attrs.evolve(
+            response, headers=(*response.headers, ("X-MBX-USED-WEIGHT-1M", str(self.used_weight)))
+        )
+
+
+def _wrapped(client: BinanceClient, stream: str, data: str) -> bytes:
+    return (f'{{"stream":"{stream}","data":{data}}}' if client.combined else data).encode()
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()

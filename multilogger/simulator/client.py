@@ -1,0 +1,46 @@
+"""One open connection, as a simulated exchange sees it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+import attrs
+import trio
+
+from multilogger.simulator.wire import Outbox
+
+
+@attrs.define(eq=False)
+class Client:
+    """One open connection, as the exchange sees it."""
+
+    path: str
+    """The request target of its handshake."""
+    outbox: Outbox
+    topics: dict[str, None] = attrs.field(factory=dict)
+    """What it has subscribed, in order, in the dialect's spelling."""
+    scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+    """Cancelled to end the connection."""
+    reset: bool = False
+    """Whether it ends by a TCP reset."""
+    close_code: int | None = None
+    """Of the close frame it ends with; None: there is none."""
+    close_reason: str = ""
+    leaving: trio.Event = attrs.field(factory=trio.Event)
+    requests: deque[float] = attrs.field(factory=deque)
+    """Times of its last requests, as many as the limit allows in a second."""
+    unsubscribe_all: Callable[[], None] = lambda: None
+
+    def abort(self, *, reset: bool) -> None:
+        """End the connection at once, without a close frame; what waits to be sent is lost."""
+        self.unsubscribe_all()
+        self.reset = reset
+        self.outbox.close()
+        self.scope.cancel()
+
+    def leave(self, code: int | None, reason: str = "") -> None:
+        """Send what waits, then close; without a close frame if ``code`` is None."""
+        self.unsubscribe_all()
+        self.close_code, self.close_reason = code, reason
+        self.leaving.set()

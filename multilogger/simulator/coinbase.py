@@ -1,0 +1,272 @@
+"""Coinbase Exchange, simulated: its market data feed and the public part of its REST API.
+
+Modelled: the subscribe deadline of 5 s, cumulative acknowledgements with renamed channels, refusal in the
+exchange's words, channels that need a login, ``last_match`` and current ticker at subscribe, jumping
+``sequence``, maker's side in matches and taker's in tickers, one ticker a cascade, heartbeats, paging of
+trades. Channels without data here: ``level2_batch``, ``auctionfeed``, ``rfq_matches``; they are acknowledged.
+
+Source: Coinbase Exchange documentation, "WebSocket Feed: Overview", "Channels", "Rate limits" and "REST API".
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar, Final
+
+import trio
+
+from multilogger.simulator import coinbase_messages as messages
+from multilogger.simulator.client import Client
+from multilogger.simulator.coinbase_rest import answer_rest
+from multilogger.simulator.ledger import TickerEntry, TradeEntry
+from multilogger.simulator.market import Cascade, Fill
+from multilogger.simulator.rest import Request, Response
+from multilogger.simulator.venue import Venue
+from multilogger.simulator.wire import Outbox
+
+SUBSCRIBE_SECS: Final = 5
+"""A subscribe has to arrive within this time."""
+_PUBLIC: Final = frozenset(
+    ("heartbeat", "ticker", "ticker_batch", "matches", "status", "level2_batch", "auctionfeed", "rfq_matches")
+)
+_LOGIN: Final = frozenset(("full", "level2", "level3", "user", "balance"))
+_RENAMED: Final = {"level2_batch": "level2_50", "ticker_batch": "ticker_1000"}
+"""What an acknowledgement calls a channel."""
+_TICKER_BATCH_SECS: Final = 5
+_STATUS_SECS: Final = 60
+
+
+class Refused(Exception):
+    """A request is refused; ``reason`` is in the exchange's words."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class CoinbaseVenue(Venue[Client]):
+    """A simulated Coinbase Exchange; topics are ``channel:PRODUCT``."""
+
+    name: ClassVar[str] = "coinbase"
+    messages_per_fill: ClassVar[float] = 1.55
+    requests_per_second: ClassVar[int] = 100
+    resolution_ns: ClassVar[int] = 1000
+    """Of event times."""
+
+    seconds = 0
+
+    def admit(self, path: str, outbox: Outbox) -> Client | None:
+        """Any path will do."""
+        return Client(path, outbox)
+
+    async def attend(self, client: Client) -> None:
+        """Hang up on a client that does not subscribe in time."""
+        await trio.sleep(SUBSCRIBE_SECS)
+        if not client.requests:
+            client.leave(1000)
+
+    # Requests.
+
+    def receive(self, client: Client, text: str) -> None:
+        """Answer ``subscribe`` and ``unsubscribe``."""
+        try:
+            verb, wanted = self._parse(text)
+            if verb == "subscribe":
+                self._check(wanted)
+        except Refused as refusal:
+            self._error(client, "Failed to subscribe", refusal.reason)
+            if "authentication" in refusal.reason:
+                self._acknowledge(client)
+            return
+        if verb == "subscribe":
+            self._subscribe(client, wanted)
+        else:
+            self._unsubscribe(client, wanted)
+
+    def _parse(self, text: str) -> tuple[str, list[tuple[str, list[str]]]]:
+        try:
+            request = json.loads(text)
+        except ValueError:
+            raise Refused("Malformed JSON") from None
+        if not isinstance(request, dict) or request.get("type") not in ("subscribe", "unsubscribe"):
+            raise Refused("Type has to be either subscribe or unsubscribe")
+        common = _texts(request.get("product_ids", []))
+        channels = request.get("channels")
+        if not isinstance(channels, list) or not channels:
+            raise Refused("channels is not specified")
+        return request["type"], [_channel(channel, common) for channel in channels]
+
+    def _check(self, wanted: list[tuple[str, list[str]]]) -> None:
+        for channel, products in wanted:
+            if channel in _LOGIN:
+                raise Refused(
+                    "level2, level3, and full channels now require authentication."
+                    " https://docs.cdp.coinbase.com/exchange/docs/websocket-channels"
+                )
+            if channel not in _PUBLIC:
+                raise Refused(f"{channel} is not a valid channel")
+            for product in products:
+                if product not in self.market.instruments:
+                    raise Refused(f"{product} is not a valid product")
+            if not products and channel != "status":
+                raise Refused("product_ids is not specified")
+
+    def _subscribe(self, client: Client, wanted: list[tuple[str, list[str]]]) -> None:
+        fresh = [
+            (channel, product)
+            for channel, products in wanted
+            for product in products or [""]
+            if self.subscribe(client, f"{channel}:{product}")
+        ]
+        self._acknowledge(client)
+        for channel, product in fresh:
+            self._replay(client, channel, product)
+
+    def _unsubscribe(self, client: Client, wanted: list[tuple[str, list[str]]]) -> None:
+        for channel, products in wanted:
+            for topic in list(client.topics):
+                name, _, product = topic.partition(":")
+                if name == channel and (not products or product in products):
+                    self.unsubscribe(client, topic)
+        self._acknowledge(client)
+
+    def _acknowledge(self, client: Client) -> None:
+        active: dict[str, list[str]] = {}
+        for topic in client.topics:
+            channel, _, product = topic.partition(":")
+            active.setdefault(channel, []).extend([product] if product else [])
+        channels = [
+            {"name": _RENAMED.get(channel, channel), "product_ids": products, "account_ids": None}
+            for channel, products in active.items()
+        ]
+        self.send(client, _json({"type": "subscriptions", "channels": channels}))
+
+    def _error(self, client: Client, message: str, reason: str) -> None:
+        self.send(client, _json({"type": "error", "message": message, "reason": reason}))
+
+    def _replay(self, client: Client, channel: str, product: str) -> None:
+        if channel == "status":
+            self.send(client, self._status())
+            return
+        cascades = self.market.markets[product].cascades
+        if not cascades:
+            return
+        if channel == "matches":
+            self._enter_trade(product, cascades[-1].last)
+            self.send(client, messages.match("last_match", product, cascades[-1].last))
+        elif channel in ("ticker", "ticker_batch"):
+            self._enter_ticker(cascades[-1])
+            self.send(client, messages.ticker(cascades[-1]))
+
+    # Data.
+
+    def spread(self, cascade: Cascade) -> None:
+        """Send the matches, then one ticker of the last."""
+        symbol = cascade.instrument.symbol
+        clients = self.subscribers.get(f"matches:{symbol}")
+        if clients:
+            for fill in cascade.fills:
+                self._enter_trade(symbol, fill)
+                self.broadcast(clients, messages.match("match", symbol, fill))
+        clients = self.subscribers.get(f"ticker:{symbol}")
+        if clients:
+            self._enter_ticker(cascade)
+            self.broadcast(clients, messages.ticker(cascade))
+
+    def every_second(self) -> None:
+        """Send heartbeats; every 5 s batched tickers that changed, every minute the status."""
+        self.seconds += 1
+        now_ns = self.clock()
+        for symbol, market in self.market.markets.items():
+            last = market.recent[-1].trade_id if market.recent else 0
+            clients = self.subscribers.get(f"heartbeat:{symbol}")
+            if clients:
+                self.broadcast(clients, messages.heartbeat(symbol, market.sequence, last, now_ns))
+        if self.seconds % _TICKER_BATCH_SECS == 0:
+            self._send_ticker_batch()
+        if self.seconds % _STATUS_SECS == 0:
+            self.broadcast(self.subscribers.get("status:", {}), self._status())
+
+    def _send_ticker_batch(self) -> None:
+        since_ns = self.clock() - _TICKER_BATCH_SECS * messages.NANOS
+        for symbol, market in self.market.markets.items():
+            clients = self.subscribers.get(f"ticker_batch:{symbol}")
+            if clients and market.cascades and market.cascades[-1].last.time_ns > since_ns:
+                self._enter_ticker(market.cascades[-1])
+                self.broadcast(clients, messages.ticker(market.cascades[-1]))
+
+    def _status(self) -> bytes:
+        products = [messages.product(instrument) for instrument in self.market.instruments.values()]
+        currencies = [
+            {"id": name, "status": "online"} for name in sorted({p["base_currency"] for p in products})
+        ]
+        return _json({"type": "status", "products": products, "currencies": currencies})
+
+    def _enter_trade(self, symbol: str, fill: Fill) -> None:
+        if not fill.entered:
+            fill.entered = True
+            self.ledger.trade(
+                TradeEntry(
+                    symbol=symbol,
+                    time_ns=fill.time_ns,
+                    trade_id=fill.trade_id,
+                    price=fill.price,
+                    size=fill.size,
+                    maker=fill.maker,
+                    taker=fill.taker,
+                    bought=fill.bought,
+                )
+            )
+
+    def _enter_ticker(self, cascade: Cascade) -> None:
+        if not cascade.entered:
+            cascade.entered = True
+            self.ledger.ticker(
+                TickerEntry(
+                    symbol=cascade.instrument.symbol,
+                    time_ns=cascade.last.time_ns,
+                    sequence=cascade.last.sequence,
+                    price=cascade.last.price,
+                    volume=cascade.last.size,
+                    best_bid=cascade.quote.bid,
+                    best_ask=cascade.quote.ask,
+                    bought=cascade.last.bought,
+                )
+            )
+
+    def garbage(self) -> list[bytes]:
+        """Return malformed messages about an instrument that trades."""
+        cascade = next(market.cascades[-1] for market in self.market.markets.values() if market.cascades)
+        return messages.garbage(cascade)
+
+    def symbol_of(self, payload: bytes) -> str | None:
+        """Return ``product_id``."""
+        message = json.loads(payload)
+        symbol = message.get("product_id") if isinstance(message, dict) else None
+        return symbol if isinstance(symbol, str) else None
+
+    def topic_symbol(self, topic: str) -> str:
+        """Return the product of ``channel:PRODUCT``."""
+        return topic.partition(":")[2]
+
+    def answer(self, request: Request) -> Response:
+        """Answer a REST request."""
+        return answer_rest(self.market, self.clock, request)
+
+
+def _channel(channel: Any, common: list[str]) -> tuple[str, list[str]]:
+    if isinstance(channel, str):
+        return channel, common
+    if isinstance(channel, dict) and isinstance(channel.get("name"), str):
+        return channel["name"], [*common, *_texts(channel.get("product_ids", []))]
+    raise Refused("channels has an entry that is neither a name nor an object with one")
+
+
+def _texts(values: Any) -> list[str]:
+    if isinstance(values, list) and all(isinstance(value, str) for value in values):
+        return values
+    raise Refused("product_ids is not a list of strings")
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()

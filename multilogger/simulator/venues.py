@@ -1,0 +1,130 @@
+"""The simulated exchanges there are, and those of the demo, ready to run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, NoReturn, Protocol
+
+import trio
+
+from multilogger.simulator.binance import BinanceVenue
+from multilogger.simulator.coinbase import CoinbaseVenue
+from multilogger.simulator.faults import Fault
+from multilogger.simulator.instruments import listing
+from multilogger.simulator.ledger import Ledger
+from multilogger.simulator.market import Market
+from multilogger.simulator.venue import Venue
+
+VENUES: Final[dict[str, type[Venue[Any]]]] = {"coinbase": CoinbaseVenue, "binance": BinanceVenue}
+"""The exchanges that can be simulated, by name."""
+
+_ID_UNIT_NS: Final = 100_000
+"""First trade ids count these since the epoch: a later run starts above an earlier one's last id, as long as
+no instrument trades more than 10,000 times a second, and ids still fit 53 bits."""
+
+
+class AnyVenue(Protocol):
+    """What can be done with a simulated exchange, whether a market or a recording drives it."""
+
+    @property
+    def name(self) -> str:
+        """Return the exchange's name."""
+        ...
+
+    @property
+    def ws_url(self) -> str:
+        """Return the WebSocket endpoint; known once :meth:`run` has started."""
+        ...
+
+    @property
+    def rest_url(self) -> str:
+        """Return the REST endpoint; known once :meth:`run` has started."""
+        ...
+
+    @property
+    def sent_messages(self) -> int:
+        """Return the number of data frames given to all clients, acknowledgements and garbage included."""
+        ...
+
+    @property
+    def ledger(self) -> Ledger:
+        """Return what was sent; empty where a recording is played."""
+        ...
+
+    def pause(self) -> None:
+        """Let market, periodic messages or recording rest, so that clients catch up."""
+        ...
+
+    def resume(self) -> None:
+        """Go on after :meth:`pause`."""
+        ...
+
+    async def drained(self) -> None:
+        """Wait until everything sent has been handed to the operating system."""
+        ...
+
+    def inject(self, fault: Fault) -> None:
+        """Let a fault strike now."""
+        ...
+
+    async def run(self, *, task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED) -> NoReturn:
+        """Serve until cancelled; starts with the venue itself, whose URLs are then known.
+
+        Raises:
+            OSError: a port can't be bound.
+        """
+        ...
+
+
+def demo_venues(
+    seed: int,
+    rate: float,
+    clock: Callable[[], int],
+    ledger_dir: Path | None,
+    *,
+    host: str = "127.0.0.1",
+    ports: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
+) -> list[AnyVenue]:
+    """Return a simulated Coinbase Exchange and a simulated Binance spot, ten instruments each.
+
+    Args:
+        seed: of both markets.
+        rate: data messages per second, of each exchange.
+        clock: exchange time, nanoseconds since the epoch; the first trade ids derive from it, too.
+        ledger_dir: where the ledgers are written, after what earlier runs left; None keeps them in memory.
+        host: the address to serve on.
+        ports: WebSocket and REST port of each exchange; 0 takes a free one.
+    """
+    first = clock() // _ID_UNIT_NS
+    coinbase = Market(
+        seed,
+        listing("USD", "-"),
+        first_trade_id=first,
+        resolution_ns=CoinbaseVenue.resolution_ns,
+        # Nothing but its time tells two tickers apart on disk.
+        pace_ns=CoinbaseVenue.resolution_ns,
+    )
+    binance = Market(
+        seed + 1, listing("USDT", ""), first_trade_id=first, resolution_ns=BinanceVenue.resolution_ns
+    )
+    return [
+        CoinbaseVenue(
+            coinbase,
+            clock,
+            ledger_dir=ledger_dir,
+            rate=rate,
+            host=host,
+            ws_port=ports[0][0],
+            rest_port=ports[0][1],
+        ),
+        BinanceVenue(
+            binance,
+            clock,
+            ledger_dir=ledger_dir,
+            rate=rate,
+            host=host,
+            ws_port=ports[1][0],
+            rest_port=ports[1][1],
+        ),
+    ]

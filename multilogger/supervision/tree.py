@@ -1,0 +1,153 @@
+"""The nursery tree: the whole program in three nested blocks.
+
+::
+
+    root                    a dead writer ends the process: better restarted than lying
+    ├─ health server        first up, last down
+    └─ writing
+       ├─ column writer     ends when the last sender closes and everything is durable and written
+       └─ feeds             cancelled first on shutdown
+          └─ exchange (N)   kept alive, each on its own
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Final
+
+import attrs
+import structlog
+import trio
+
+from multilogger.batch import Batch, SymbolTable
+from multilogger.config import Config
+from multilogger.connection.backoff import Backoff
+from multilogger.connection.feed import Feed
+from multilogger.connection.http import open_http_client
+from multilogger.connection.link import make_connector
+from multilogger.connection.pool import Pool
+from multilogger.exchanges.base import Exchange, Services
+from multilogger.health.app import serve_health
+from multilogger.quality.filter import QualityFilter
+from multilogger.stats import Stats
+from multilogger.storage.store import Store
+from multilogger.storage.writer import run_writer
+from multilogger.supervision.exchange import run_exchange
+from multilogger.supervision.restart import keep_alive
+from multilogger.supervision.shutdown import StopRequested, stop_when
+from multilogger.symbols.mapper import load_mapper
+from multilogger.symbols.select import explicit_symbols
+from multilogger.tables import MD
+
+log = structlog.get_logger(__name__)
+
+_BATCHES_IN_FLIGHT: Final = 64
+"""Hand-overs that may wait for the writer before connections stop reading: about a second's worth."""
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """What to run, and with what clock, chance and signal."""
+
+    config: Config
+    exchange_types: Mapping[str, type[Exchange]]
+    stop_requested: StopRequested
+    clock: Callable[[], int]
+    random: random.Random
+    stats: Stats = attrs.field()
+
+    @stats.default
+    def _fresh_stats(self) -> Stats:
+        return Stats(started_ns=self.clock())
+
+
+async def run_tree(plan: Plan, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    """Run everything until a stop is requested; return when all that was accepted is on disk.
+
+    Raises:
+        StartupError: the data path, the health port or the configured symbols can't be used as asked.
+        StorageError: the writer can't keep what was accepted.
+    """
+    async with trio.open_nursery() as root:
+        if plan.config.health.enabled:
+            await root.start(serve_health, plan.stats, plan.config, plan.clock)
+        async with opened_store(plan) as store:
+            task_status.started()
+            await write_feeds(plan, store)
+        log.info("stopped", rows=plan.stats.writer.rows)
+        root.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def opened_store(plan: Plan) -> AsyncIterator[Store]:
+    """Lock the data path and recover what the last run left; close it in the end."""
+    opening = partial(
+        Store.open, plan.config.logger.data_path, plan.config.storage, plan.stats.writer, plan.clock
+    )
+    store = await trio.to_thread.run_sync(opening)
+    try:
+        yield store
+    finally:
+        # Not cancellable: the files are to be closed whatever ends the run.
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(store.close)
+
+
+async def write_feeds(plan: Plan, store: Store) -> None:
+    """Run the writer and, inside it, the feeds."""
+    send, receive = trio.open_memory_channel[Batch](_BATCHES_IN_FLIGHT)
+    async with trio.open_nursery() as writing:
+        writing.start_soon(run_writer, store, receive, plan.config, plan.stats.writer)
+        # The send end encloses the feeds: once they are gone it closes, and the writer drains and returns.
+        with send:
+            await run_feeds(plan, store, send, writing.cancel_scope)
+
+
+async def run_feeds(
+    plan: Plan, store: Store, send: trio.MemorySendChannel[Batch], drain: trio.CancelScope
+) -> None:
+    """Run all exchanges until a stop is requested."""
+    mapper = load_mapper(plan.config.logger.mappings)
+    async with open_http_client() as http, trio.open_nursery() as feeds:
+        services = Services(http_get=http.get, connector=make_connector(plan.clock))
+        for name, settings in plan.config.exchanges.items():
+            if settings.enabled:
+                exchange = plan.exchange_types[name](settings, services)
+                stats = plan.stats.exchange(name)
+                explicit = explicit_symbols(settings.symbols, exchange, mapper)
+                life = exchange_life(plan, store, send, exchange, explicit)
+                feeds.start_soon(keep_alive, life, stats)
+        feeds.start_soon(
+            stop_when, plan.stop_requested, feeds.cancel_scope, drain, plan.config.logger.shutdown_secs
+        )
+
+
+def exchange_life(
+    plan: Plan, store: Store, send: trio.MemorySendChannel[Batch], exchange: Exchange, explicit: list[str]
+) -> Callable[[], Awaitable[None]]:
+    """Return what runs one exchange, and again after a failure.
+
+    Symbol numbers and the last trade ids outlive a failure; connections do not.
+
+    Raises:
+        StartupError: more symbols are configured by name than the configured connections can carry.
+    """
+    stats = plan.stats.exchange(exchange.id)
+    symbols = SymbolTable(exchange.id)
+    quality = QualityFilter(
+        symbols,
+        stats,
+        last_trade_ids=store.last_trade_ids(exchange.id),
+        last_md=store.last_rows(exchange.id, MD),
+    )
+    feed = Feed(symbols=symbols, stats=stats, quality=quality, send=send)
+    check_capacity(exchange, len(explicit))
+
+    async def life() -> None:
+        pool = Pool(exchange, feed, plan.config.logger.buffer_size, plan.clock, plan.random)
+        await run_exchange(exchange, pool, explicit, Backoff(plan.random), stats)
+
+    return life

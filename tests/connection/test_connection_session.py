@@ -1,0 +1,300 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+import trio
+from connection_peer import NOW_NS, Peer, Rig, make_rig, until
+from trio.testing import MockClock
+
+from multilogger.connection.session import Session
+from multilogger.connection.wanted import SetAside, Wanted
+from multilogger.errors import (
+    ConnectFailed,
+    ConnectionLost,
+    FeedError,
+    Renewal,
+    Silent,
+    SubscriptionTimeout,
+)
+from multilogger.exchanges.base import Limits
+from multilogger.stats import LinkState, LinkStats
+
+
+class Run:
+    """A session in a task of its own, and how it ended."""
+
+    def __init__(self, rig: Rig, symbols: tuple[str, ...] = ("A", "B"), buffer_size: int = 1000) -> None:
+        self.rig = rig
+        self.wanted = Wanted(symbols)
+        self.set_aside = SetAside(rig.stats)
+        self.stats = LinkStats("words-0")
+        self.ended: FeedError | None = None
+        self.scope = trio.CancelScope()
+        self.session = Session(
+            rig.exchange,
+            rig.feed,
+            self.wanted,
+            set_aside=self.set_aside,
+            stats=self.stats,
+            buffer_size=buffer_size,
+            chance=random.Random(1),
+        )
+
+    async def go(self) -> None:
+        """Run to the end."""
+        with self.scope:
+            try:
+                await self.session.run()
+            except FeedError as error:
+                self.ended = error
+
+    async def streaming(self, nursery: trio.Nursery) -> Peer:
+        """Start, and wait until all is confirmed."""
+        nursery.start_soon(self.go)
+        await until(lambda: self.stats.state is LinkState.STREAMING)
+        return await self.rig.venue.peer(0)
+
+
+async def test_open_subscribe_confirm_stream(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    """Rows reach the channel 20 ms after the first of them, and the counters tell of it."""
+    run = Run(make_rig(nursery))
+    peer = await run.streaming(nursery)
+    assert peer.heard == ["sub A", "sub B"]
+    start = autojump_clock.current_time()
+    await peer.say("t A 1", "t B 2")
+    batch = await run.rig.batches.receive()
+    assert autojump_clock.current_time() - start == pytest.approx(0.02)
+    assert batch.rows[1]["trade_id"].tolist() == [1, 2]
+    assert run.rig.stats.rows == {"TRADES": 2}
+    assert run.stats.messages == 4
+    assert run.stats.bytes == len("ok A" "ok B" "t A 1" "t B 2")
+    assert run.stats.last_data_ns == NOW_NS
+    assert run.stats.symbols == 2
+
+
+async def test_a_full_buffer_is_handed_over_at_once(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    """buffer_size rows do not wait for the 20 ms."""
+    run = Run(make_rig(nursery), buffer_size=2)
+    peer = await run.streaming(nursery)
+    start = autojump_clock.current_time()
+    await peer.say("t A 1", "t A 2")
+    assert len(await run.rig.batches.receive()) == 2
+    assert autojump_clock.current_time() == start
+
+
+async def test_no_wake_up_without_rows(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    """An idle session sleeps: nothing happens until its silence is over."""
+    run = Run(make_rig(nursery))
+    await run.streaming(nursery)
+    wakes = 0
+
+    class Count(trio.abc.Instrument):
+        def task_scheduled(self, task: trio.lowlevel.Task) -> None:
+            nonlocal wakes
+            wakes += task is not trio.lowlevel.current_root_task()
+
+    with trio.move_on_after(20):
+        trio.lowlevel.add_instrument(counter := Count())
+        await trio.sleep_forever()
+    trio.lowlevel.remove_instrument(counter)
+    assert wakes <= 3
+
+
+async def test_subscriptions_must_be_confirmed(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    """Without a confirmation in time the session ends, naming the symbols."""
+    rig = make_rig(nursery, confirm_secs=5)
+    rig.venue.mute = True
+    run = Run(rig)
+    await run.go()
+    assert isinstance(run.ended, SubscriptionTimeout)
+    assert "2 of 2 subscriptions not confirmed: A, B" in str(run.ended)
+    assert autojump_clock.current_time() == pytest.approx(5, abs=0.1)
+
+
+async def test_a_connect_has_a_deadline(autojump_clock: MockClock) -> None:
+    """A server that never answers is given up after 15 s."""
+    async with trio.open_nursery() as nursery:
+        rig = make_rig(nursery)
+        run = Run(rig)
+        rig.venue._serve = trio.lowlevel.checkpoint_if_cancelled  # type: ignore[assignment,method-assign]  # deaf
+
+        async def deaf(stream: trio.abc.Stream) -> None:
+            del stream
+            await trio.sleep_forever()
+
+        rig.venue._serve = deaf  # type: ignore[method-assign]  # a server that reads nothing
+        await run.go()
+        nursery.cancel_scope.cancel()
+    assert isinstance(run.ended, ConnectFailed)
+    assert "no connection within 15 s" in str(run.ended)
+    assert autojump_clock.current_time() == pytest.approx(15)
+
+
+async def test_rejected_symbols_are_set_aside(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    """The exchange's own words are kept, and the others go on."""
+    rig = make_rig(nursery)
+    rig.venue.rejected["B"] = "B is not a valid product"
+    run = Run(rig)
+    peer = await run.streaming(nursery)
+    assert rig.stats.set_aside == {"B": "B is not a valid product"}
+    assert run.stats.symbols == 1
+    await peer.say("t A 1")
+    assert len(await rig.batches.receive()) == 1
+    assert run.set_aside.without(("A", "B")) == ("A",)
+    await trio.sleep(0)
+    assert autojump_clock.current_time() < 1
+
+
+async def test_nothing_left_after_rejections(nursery: trio.Nursery) -> None:
+    """A session whose every symbol was rejected ends."""
+    rig = make_rig(nursery)
+    rig.venue.rejected["A"] = "no such thing"
+    run = Run(rig, ("A",))
+    await run.go()
+    assert isinstance(run.ended, Renewal)
+    assert "no such thing" in str(run.ended)
+
+
+async def test_silence(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    """A connection that stands but is silent is given up after silence_secs, whatever its pings."""
+    run = Run(make_rig(nursery, silence_secs=30))
+    peer = await run.streaming(nursery)
+    await trio.sleep(20)
+    await peer.say("t A 1")
+    spoke = autojump_clock.current_time()
+    await peer.websocket.ping(b"still here")
+    await until(lambda: run.ended is not None)
+    assert isinstance(run.ended, Silent)
+    assert autojump_clock.current_time() - spoke == pytest.approx(30, abs=0.1)
+    assert run.rig.received_now() == [1]
+
+
+async def test_a_stalled_writer_is_no_silence(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    """While the writer is behind, the socket is not read, and the exchange is not blamed for it."""
+    run = Run(make_rig(nursery, silence_secs=30, channel_size=0), buffer_size=1)
+    peer = await run.streaming(nursery)
+    for trade in range(5):
+        await peer.say(f"t A {trade}")
+    await trio.sleep(100)
+    assert run.ended is None
+    assert autojump_clock.current_time() >= 100
+    ids: list[int] = []
+    while len(ids) < 5:
+        ids += (await run.rig.batches.receive()).rows[1]["trade_id"].tolist()
+    assert ids == [0, 1, 2, 3, 4]
+    await until(lambda: run.ended is not None)
+    assert isinstance(run.ended, Silent)
+
+
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_the_end_hands_over_what_was_accepted(
+    nursery: trio.Nursery, autojump_clock: MockClock, cancelled: bool
+) -> None:
+    """Rows in the buffer, and a batch that waits for the writer, survive a stop and a cut, once and in order."""
+    run = Run(make_rig(nursery, channel_size=0), buffer_size=2)
+    peer = await run.streaming(nursery)
+    await peer.say("t A 1", "t A 2")
+    await trio.sleep(0.1)
+    await peer.say("t A 3")
+    await trio.testing.wait_all_tasks_blocked()
+    if cancelled:
+        run.scope.cancel()
+    else:
+        await peer.cut()
+    await trio.sleep(1)
+    ids: list[int] = []
+    with trio.move_on_after(1):
+        async for batch in run.rig.batches:
+            ids += batch.rows[1]["trade_id"].tolist()
+    assert ids in ([1, 2], [1, 2, 3])
+    # The third was accepted only if it was read before the end; read and counted is sent.
+    assert run.rig.stats.rows["TRADES"] == len(ids)
+    assert autojump_clock.current_time() < 10
+
+
+async def test_the_end_does_not_wait_for_a_dead_writer(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    """The last hand-over has a deadline."""
+    run = Run(make_rig(nursery, channel_size=0))
+    peer = await run.streaming(nursery)
+    await peer.say("t A 1")
+    await trio.sleep(1)
+    before = autojump_clock.current_time()
+    run.scope.cancel()
+    nursery.start_soon(run.go.__wrapped__ if hasattr(run.go, "__wrapped__") else trio.lowlevel.checkpoint)
+    await until(lambda: not run.rig.venue.peers[0].websocket.closed is None, 0.5)  # noqa: SIM208 - None is open
+    assert autojump_clock.current_time() - before == pytest.approx(5, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("words", "error"), [("renew shutting down", Renewal), ("close", ConnectionLost), ("cut", ConnectionLost)]
+)
+async def test_ends(nursery: trio.Nursery, words: str, error: type[FeedError]) -> None:
+    """Announced and unannounced ends have their errors, and rows before them are handed over."""
+    run = Run(make_rig(nursery))
+    peer = await run.streaming(nursery)
+    await peer.say("t A 1")
+    if words == "cut":
+        await peer.cut()
+    elif words == "close":
+        nursery.start_soon(peer.websocket.aclose, 1001, "going away")
+    else:
+        await peer.say(words)
+    await until(lambda: run.ended is not None)
+    assert isinstance(run.ended, error)
+    assert run.rig.received_now() == [1]
+
+
+async def test_renewal_before_the_planned_cut(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    """A connection is replaced up to a twentieth of its life early."""
+    limits = Limits(messages_per_second=1000, lifetime_secs=1000)
+    run = Run(make_rig(nursery, limits=limits, silence_secs=10_000))
+    await run.go()
+    assert isinstance(run.ended, Renewal)
+    assert 950 <= autojump_clock.current_time() <= 991
+
+
+async def test_app_pings_and_answers(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    """The adapter's ping goes out every ping_secs; what it wants said in answer to a frame goes out at once."""
+    limits = Limits(messages_per_second=1000, ping_secs=20)
+    run = Run(make_rig(nursery, limits=limits, silence_secs=50))
+    peer = await run.streaming(nursery)
+    await peer.say("say what you want")
+    await until(lambda: run.ended is not None)
+    assert peer.heard == ["sub A", "sub B", "what you want", "hello?", "hello?"]
+    assert autojump_clock.current_time() == pytest.approx(50, abs=0.5)
+
+
+async def test_changes_are_followed(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    """Symbols that join are subscribed, those that leave are unsubscribed, on the running connection."""
+    run = Run(make_rig(nursery))
+    peer = await run.streaming(nursery)
+    run.wanted.change(("B", "C"))
+    await until(lambda: len(peer.heard) == 4)
+    run.wanted.change(("B", "C"))
+    run.wanted.change(("C",))
+    await until(lambda: len(peer.heard) == 5)
+    assert peer.heard == ["sub A", "sub B", "unsub A", "sub C", "unsub B"]
+    assert run.stats.symbols == 1
+    assert autojump_clock.current_time() < 1
+
+
+async def test_bugs_are_not_swallowed(nursery: trio.Nursery) -> None:
+    """What is no FeedError comes out as it is, after the hand-over."""
+    run = Run(make_rig(nursery))
+    caught: list[BaseException] = []
+
+    async def go() -> None:
+        try:
+            await run.session.run()
+        except ExceptionGroup as group:
+            caught.append(group)
+
+    nursery.start_soon(go)
+    peer = await run.rig.venue.peer(0)
+    await peer.say("t A 1", "t A bug")
+    await until(lambda: bool(caught))
+    assert pytest.RaisesGroup(ValueError, flatten_subgroups=True).matches(caught[0])
+    assert run.rig.received_now() == [1]

@@ -1,0 +1,129 @@
+"""What the storage tests share: rows by the hundred, a reader, and a crash."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import attrs
+import numpy as np
+
+from multilogger.batch import Batch, RowBuffer, SymbolTable
+from multilogger.config import StorageConfig
+from multilogger.records import ExchangeId
+from multilogger.stats import WriterStats
+from multilogger.storage.layout import day_suffix, symbol_directory
+from multilogger.storage.store import Store
+from multilogger.tables import MD, TABLES, TRADES, Array, Table
+
+NANOS = 1_000_000_000
+DAY = 20_300
+"""Some day in 2025."""
+NOON = (DAY * 86_400 + 43_200) * NANOS
+SMALL = StorageConfig(journal_segment_bytes=64 * 1024)
+
+
+@attrs.define
+class Feed:
+    """Makes batches of one exchange."""
+
+    symbols: SymbolTable = attrs.field(factory=lambda: SymbolTable(ExchangeId("coinbase")))
+    serial: int = 0
+
+    def trades(self, symbol: str, times: Sequence[int]) -> Batch:
+        """Return a batch of trades; ids, prices and the rest follow from a serial number."""
+        buffer = RowBuffer()
+        for time_ns in times:
+            self.add_trade(buffer, symbol, time_ns)
+        return Batch(self.symbols, buffer.take())
+
+    def add_trade(self, buffer: RowBuffer, symbol: str, time_ns: int) -> None:
+        """Pack one trade."""
+        self.serial += 1
+        buffer.add_trade(
+            symbol=self.symbols.number(symbol),
+            time_ns=time_ns,
+            recv_ns=time_ns + 5,
+            trade_id=self.serial,
+            price=100_000.01 + self.serial,
+            size=self.serial / 8,
+            side=self.serial % 2,
+            maker_order_id=self.serial.to_bytes(16, "big"),
+            taker_order_id=(self.serial + 7).to_bytes(16, "big"),
+            flags=self.serial % 3,
+        )
+
+    def quotes(self, symbol: str, times: Sequence[int]) -> Batch:
+        """Return a batch of market data."""
+        buffer = RowBuffer()
+        for time_ns in times:
+            self.serial += 1
+            buffer.add_md(
+                symbol=self.symbols.number(symbol),
+                time_ns=time_ns,
+                recv_ns=time_ns + 9,
+                price=float(self.serial),
+                volume=0.5,
+                side=1,
+                best_bid=self.serial - 0.25,
+                best_ask=self.serial + 0.25,
+            )
+        return Batch(self.symbols, buffer.take())
+
+
+def open_store(path: Path, settings: StorageConfig = SMALL, stats: WriterStats | None = None) -> Store:
+    """Open a store whose clock stands at noon."""
+    return Store.open(path, settings, stats or WriterStats(), lambda: NOON)
+
+
+def crash(store: Store) -> None:
+    """Let go of everything as a killed process does."""
+    store._held.close()
+
+
+def fork(path: Path, copy: Path) -> Path:
+    """Copy a data directory as it is now, as if the machine had stopped."""
+    shutil.copytree(path, copy, symlinks=True)
+    return copy
+
+
+def read_column(path: Path, symbol: str, table: Table, column: str, day: int = DAY) -> Array:
+    """Read a column as a user does; empty if there is no file."""
+    file = path / "coinbase" / symbol_directory(symbol) / table.name / f"{column}{day_suffix(day)}"
+    dtype = next(found.dtype for found in table.columns if found.name == column)
+    return np.fromfile(file, dtype) if file.exists() else np.empty(0, dtype)
+
+
+def read_rows(path: Path, symbol: str, table: Table, *, exact: bool = True, day: int = DAY) -> dict[str, Array]:
+    """Read all columns, and insist that they have equal lengths."""
+    names = [column.name for column in table.disk_columns(exact=exact)]
+    columns = {name: read_column(path, symbol, table, name, day) for name in names}
+    assert len({len(values) for values in columns.values()}) == 1, {n: len(v) for n, v in columns.items()}
+    return columns
+
+
+def column_files(path: Path) -> dict[str, bytes]:
+    """Return every column file's content by its path."""
+    return {
+        str(file.relative_to(path)): file.read_bytes()
+        for file in sorted(path.glob("*/*/*/*.bin"))
+        if not file.is_symlink()
+    }
+
+
+def expected_columns(batches: Iterable[Batch], symbol: str, table: Table, day: int = DAY) -> dict[str, Array]:
+    """Return what the columns must hold, by plain Python over rows in order of arrival, stable by time."""
+    rows = [
+        row
+        for batch in batches
+        for row in batch.rows.get(table.number, np.empty(0, table.row))
+        if batch.symbols.names[row["symbol"]] == symbol and row["time_ns"] // (86_400 * NANOS) == day
+    ]
+    rows.sort(key=lambda row: int(row["time_ns"]))
+    stacked = np.array(rows, table.row)
+    fields = {name: stacked[name] for name in table.stored_fields}
+    return {column.name: column.derive(fields).astype(column.dtype) for column in table.columns}
+
+
+__all__ = ["DAY", "MD", "NANOS", "NOON", "SMALL", "TABLES", "TRADES", "Feed"]

@@ -1,0 +1,331 @@
+"""The store: what was committed is in the columns, once, whatever happened in between."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import attrs
+import numpy as np
+import pytest
+from storage_tools import (
+    DAY,
+    NANOS,
+    NOON,
+    SMALL,
+    Feed,
+    column_files,
+    crash,
+    expected_columns,
+    fork,
+    open_store,
+    read_column,
+    read_rows,
+)
+
+from multilogger.batch import Batch
+from multilogger.errors import StartupError, StorageDamaged, StorageError
+from multilogger.stats import WriterStats
+from multilogger.storage import disk
+from multilogger.storage.layout import day_suffix
+from multilogger.tables import MD, TRADES, Table
+
+SYMBOL = "BTC-USD"
+
+
+def assert_holds(path: Path, batches: list[Batch], symbol: str, table: Table) -> None:
+    """Compare every column with plain Python over the batches."""
+    expected = expected_columns(batches, symbol, table)
+    for name, values in read_rows(path, symbol, table).items():
+        assert values.dtype == expected[name].dtype
+        assert values.tobytes() == expected[name].tobytes(), name
+
+
+def test_rows_arrive_in_all_columns(tmp_path: Path) -> None:
+    """Both tables of several symbols become columns with the documented values, sorted by time."""
+    feed = Feed()
+    batches = [
+        feed.trades(SYMBOL, [NOON + 3, NOON + 1]),
+        feed.quotes(SYMBOL, [NOON + NANOS]),
+        feed.trades("ETH/USD", [NOON]),
+        feed.trades(SYMBOL, [NOON + 2, NOON + 3]),
+    ]
+    store = open_store(tmp_path)
+    store.commit(batches)
+    assert store.pending_bytes > 0
+    assert column_files(tmp_path) == {}
+    store.apply()
+    assert store.pending_bytes == 0
+    assert_holds(tmp_path, batches, SYMBOL, TRADES)
+    assert_holds(tmp_path, batches, SYMBOL, MD)
+    assert_holds(tmp_path, batches, "ETH/USD", TRADES)
+    assert read_column(tmp_path, SYMBOL, TRADES, "trade_id").tolist() == [2, 5, 1, 6]
+    assert len(column_files(tmp_path)) == 36
+    store.close()
+
+
+def test_day_of_a_row_is_its_own(tmp_path: Path) -> None:
+    """Rows of yesterday go to yesterday's files, whenever they come."""
+    midnight = (DAY + 1) * 86_400 * NANOS
+    store = open_store(tmp_path)
+    store.commit([Feed().trades(SYMBOL, [midnight, midnight - 1])])
+    store.close()
+    assert read_column(tmp_path, SYMBOL, TRADES, "trade_id", DAY).tolist() == [2]
+    assert read_column(tmp_path, SYMBOL, TRADES, "trade_id", DAY + 1).tolist() == [1]
+
+
+def test_late_rows_are_appended_and_counted(tmp_path: Path) -> None:
+    """A row older than its file's newest is kept, and the count says so."""
+    stats = WriterStats()
+    feed = Feed()
+    store = open_store(tmp_path, stats=stats)
+    store.commit([feed.trades(SYMBOL, [NOON + 5])])
+    store.commit([feed.trades(SYMBOL, [NOON + 4, NOON + 5, NOON + 3])])
+    store.close()
+    assert stats.late_rows == 2
+    assert read_column(tmp_path, SYMBOL, TRADES, "trade_id").tolist() == [1, 4, 2, 3]
+
+
+def test_late_rows_are_known_after_a_restart(tmp_path: Path) -> None:
+    """The newest time of a file is remembered by the checkpoint, by the journal and by the file itself."""
+    feed = Feed()
+    store = open_store(tmp_path)
+    store.commit([feed.trades(SYMBOL, [NOON + 5])])
+    crash(store)
+    for _ in range(2):
+        stats = WriterStats()
+        store = open_store(tmp_path, stats=stats)
+        store.commit([feed.trades(SYMBOL, [NOON + 1])])
+        store.close()
+        assert stats.late_rows == 1
+    for file in (tmp_path / ".multilogger").glob("**/*.*"):
+        file.unlink()
+    (tmp_path / ".multilogger/checkpoint").unlink()
+    stats = WriterStats()
+    store = open_store(tmp_path, stats=stats)
+    store.commit([feed.trades(SYMBOL, [NOON, NOON + 1])])
+    store.close()
+    assert stats.late_rows == 1
+    assert read_column(tmp_path, SYMBOL, TRADES, "trade_id").tolist() == [1, 2, 3, 4, 5]
+
+
+def test_crash_before_apply(tmp_path: Path) -> None:
+    """Committed rows that never reached the columns are there after a restart, counted."""
+    feed = Feed()
+    batches = [feed.trades(SYMBOL, [NOON]), feed.trades(SYMBOL, [NOON + 1])]
+    store = open_store(tmp_path)
+    for batch in batches:
+        store.commit([batch])
+    crash(store)
+    stats = WriterStats()
+    open_store(tmp_path, stats=stats).close()
+    assert stats.recovered_rows == 2
+    assert_holds(tmp_path, batches, SYMBOL, TRADES)
+
+
+def test_recovery_repeated_or_interrupted_gives_the_same_bytes(tmp_path: Path) -> None:
+    """Columns that hold some of the replayed rows, torn at odd places, end as the others."""
+    feed = Feed()
+    store = open_store(tmp_path / "a")
+    store.commit([feed.trades(SYMBOL, [NOON])])
+    store.apply()
+    store.checkpoint()
+    store.commit([feed.trades(SYMBOL, [NOON + 1, NOON + 2])])
+    before = fork(tmp_path / "a", tmp_path / "b")
+    store.apply()
+    after = fork(tmp_path / "a", tmp_path / "c")
+    crash(store)
+    torn = fork(after, tmp_path / "d")
+    for number, file in enumerate(sorted(torn.glob("*/*/*/*.bin"))):
+        applied = (before / file.relative_to(torn)).stat().st_size
+        os.truncate(file, applied + number % (file.stat().st_size - applied + 1))
+    for copy in (before, after, torn):
+        open_store(copy).close()
+        crash(open_store(copy))
+        open_store(copy).close()
+    assert column_files(before) == column_files(after) == column_files(torn)
+    assert read_column(torn, SYMBOL, TRADES, "trade_id").tolist() == [1, 2, 3]
+    assert not (torn / ".multilogger/quarantine").exists()
+
+
+def test_last_ids_and_rows_survive(tmp_path: Path) -> None:
+    """The highest id and the newest row of a symbol come back from the journal and from the checkpoint."""
+    feed = Feed()
+    store = open_store(tmp_path)
+    batch = feed.trades(SYMBOL, [NOON + 1, NOON])
+    store.commit([batch, feed.quotes("ETH/USD", [NOON])])
+    crash(store)
+    for _ in range(3):
+        store = open_store(tmp_path)
+        assert store.last_trade_ids("coinbase") == {SYMBOL: 2}
+        assert store.last_trade_ids("binance") == {}
+        assert store.last_rows("coinbase", TRADES)[SYMBOL]["trade_id"].tolist() == [1]
+        assert list(store.last_rows("coinbase", MD)) == ["ETH/USD"]
+        assert store.last_rows("coinbase", MD)["ETH/USD"]["best_bid"][0] == 2.75
+        store.close()
+
+
+def test_counters(tmp_path: Path) -> None:
+    """What is done is counted."""
+    stats = WriterStats()
+    feed = Feed()
+    store = open_store(tmp_path, stats=stats)
+    store.commit([feed.trades(SYMBOL, [NOON] * 3), feed.quotes(SYMBOL, [NOON])])
+    store.commit([])
+    store.apply()
+    store.apply()
+    store.checkpoint()
+    store.checkpoint()
+    store.close()
+    counted = (stats.rows, stats.batches, stats.commits, stats.flushes, stats.rows_in_columns)
+    assert counted == (4, 2, 1, 1, 4)
+    assert (stats.checkpoints, stats.journal_syncs) == (1, 1)
+    assert stats.journal_bytes == store.journal_bytes > 0
+    assert stats.commit_seconds >= stats.commit_seconds_max > 0
+    assert stats.flush_seconds == stats.flush_seconds_last > 0
+
+
+def test_large_commit_is_split_over_segments(tmp_path: Path) -> None:
+    """A commit much larger than a segment arrives whole and in order."""
+    feed = Feed()
+    batches = [feed.trades(f"S{number % 7}", [NOON + number] * 40) for number in range(60)]
+    store = open_store(tmp_path)
+    store.commit(batches)
+    crash(store)
+    assert len(list((tmp_path / ".multilogger/journal").glob("*.wal"))) > 3
+    open_store(tmp_path).close()
+    for number in range(7):
+        assert_holds(tmp_path, batches, f"S{number}", TRADES)
+
+
+def test_journal_does_not_grow(tmp_path: Path) -> None:
+    """Checkpoints free the segments before them, which are used again."""
+    feed = Feed()
+    store = open_store(tmp_path)
+    for number in range(60):
+        store.commit([feed.trades(SYMBOL, [NOON + number] * 200)])
+        store.apply()
+        store.checkpoint()
+        assert len(list((tmp_path / ".multilogger/journal").iterdir())) < 7
+    crash(store)
+    open_store(tmp_path).close()
+    assert len(read_column(tmp_path, SYMBOL, TRADES, "trade_id")) == 60 * 200
+
+
+def test_previous_checkpoint_is_good_enough(tmp_path: Path) -> None:
+    """With an unreadable checkpoint, the one before it and the journal give the same files."""
+    feed = Feed()
+    store = open_store(tmp_path)
+    for number in range(6):
+        store.commit([feed.trades(SYMBOL, [NOON + number] * 100)])
+        store.apply()
+        store.checkpoint()
+    store.commit([feed.trades(SYMBOL, [NOON + 99])])
+    crash(store)
+    (tmp_path / ".multilogger/checkpoint").write_bytes(b"MLCKPT01 and rubbish")
+    store = open_store(tmp_path)
+    assert store.last_trade_ids("coinbase") == {SYMBOL: 601}
+    store.close()
+    assert read_column(tmp_path, SYMBOL, TRADES, "trade_id").tolist() == list(range(1, 602))
+
+
+def test_no_readable_checkpoint_is_refused(tmp_path: Path) -> None:
+    """Nothing is guessed where both checkpoints are unreadable."""
+    open_store(tmp_path).close()
+    store = open_store(tmp_path)
+    store.commit([Feed().trades(SYMBOL, [NOON])])
+    store.close()
+    for name in ("checkpoint", "checkpoint.previous"):
+        (tmp_path / ".multilogger" / name).write_bytes(b"")
+    with pytest.raises(StorageDamaged, match="can't be read"):
+        open_store(tmp_path)
+
+
+def test_second_writer_is_refused(tmp_path: Path) -> None:
+    """Two writers never share a path, and the message names the first."""
+    store = open_store(tmp_path)
+    with pytest.raises(StartupError, match=f"process {os.getpid()} "):
+        open_store(tmp_path)
+    store.close()
+    open_store(tmp_path).close()
+
+
+def test_lock_goes_with_the_process(tmp_path: Path) -> None:
+    """A process that ended without a word leaves no lock behind."""
+    code = (
+        "import sys; sys.path[:0] = [sys.argv[1]]; import os, storage_tools as t, pathlib;"
+        "s = t.open_store(pathlib.Path(sys.argv[2])); s.commit([t.Feed().trades('BTC-USD', [t.NOON])]);"
+        "os._exit(9)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path)], check=False
+    )
+    assert done.returncode == 9
+    open_store(tmp_path).close()
+    assert read_column(tmp_path, SYMBOL, TRADES, "trade_id").tolist() == [1]
+
+
+def test_unwritable_path_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path that can't be written to is a matter of the start, not of the storage."""
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StartupError, match="can't be written to"):
+        open_store(tmp_path / "file" / "data")
+    monkeypatch.setattr(disk, "writable", lambda _: False)
+    with pytest.raises(StartupError) as caught:
+        open_store(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_failed_sync_ends_the_commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a failed sync nothing more is taken, and nothing unsynced becomes visible."""
+    feed = Feed()
+    store = open_store(tmp_path)
+    store.commit([feed.trades(SYMBOL, [NOON])])
+
+    def fail(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(disk, "sync_data", fail)
+        with pytest.raises(StorageError, match="Input/output error"):
+            store.commit([feed.trades(SYMBOL, [NOON + 1])])
+    for call in (lambda: store.commit([feed.trades(SYMBOL, [NOON + 2])]), store.apply, store.checkpoint):
+        with pytest.raises(StorageError, match="failed before"):
+            call()
+    store.close()
+    assert column_files(tmp_path) == {}
+    open_store(tmp_path).close()
+    assert read_column(tmp_path, SYMBOL, TRADES, "trade_id")[0] == 1
+
+
+def test_foreign_change_while_running_is_refused(tmp_path: Path) -> None:
+    """A file that someone else made longer, shorter or removed stops the store instead of skewing rows."""
+    for number, change in enumerate((os.unlink, lambda file: os.truncate(file, 5), lambda f: os.truncate(f, 9))):
+        path = tmp_path / str(number)
+        feed = Feed()
+        store = open_store(path)
+        store.commit([feed.trades(SYMBOL, [NOON] * 2)])
+        store.apply()
+        file = next(path.glob(f"*/*/*/trade_price{day_suffix(DAY)}"))
+        change(file)
+        store.commit([feed.trades(SYMBOL, [NOON + 1])])
+        with pytest.raises(StorageDamaged, match="trade_price"):
+            store.apply()
+        crash(store)
+        open_store(path).close()
+        read_rows(path, SYMBOL, TRADES)
+
+
+def test_aliases(tmp_path: Path) -> None:
+    """The short names are relative links to the trade columns, made where rows are."""
+    store = open_store(tmp_path, attrs.evolve(SMALL, trade_aliases=True))
+    store.commit([Feed().trades(SYMBOL, [NOON]), Feed().quotes(SYMBOL, [NOON])])
+    store.close()
+    directory = tmp_path / "coinbase" / SYMBOL / "TRADES"
+    links = {file.name.split(".")[0]: file for file in directory.iterdir() if file.is_symlink()}
+    assert sorted(links) == ["id", "nanos", "price", "side", "size", "time"]
+    assert np.fromfile(links["id"], "<u8").tolist() == [1]
+    assert str(links["time"].readlink()) == f"trade_time{day_suffix(DAY)}"
+    assert not [file for file in (directory.parent / "MD").iterdir() if file.is_symlink()]

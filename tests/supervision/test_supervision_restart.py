@@ -1,0 +1,99 @@
+"""An exchange's failure stays its own, and does not loop hot."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from multilogger.errors import StartupError
+from multilogger.stats import ExchangeState, ExchangeStats
+from multilogger.supervision.restart import DOWN_DELAY_SECS, QUICK_RESTARTS, Intensity, causes, keep_alive
+
+
+class Life:
+    """An exchange's life that fails a number of times, then goes on; ``began`` holds when it was tried."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.failures = list(failures)
+        self.began: list[float] = []
+
+    async def __call__(self) -> None:
+        """Live once."""
+        self.began.append(trio.current_time())
+        if self.failures:
+            raise self.failures.pop(0)
+        await trio.sleep_forever()
+
+
+async def lived(life: Life, secs: float) -> ExchangeStats:
+    """Keep a life alive for some virtual seconds; return its exchange's counters."""
+    stats = ExchangeStats("coinbase")
+    with trio.move_on_after(secs):
+        await keep_alive(life, stats)
+    return stats
+
+
+@pytest.mark.usefixtures("autojump_clock")
+async def test_a_bug_is_contained_and_the_exchange_starts_again() -> None:
+    """One failure costs a second."""
+    life = Life(KeyError("price"))
+    stats = await lived(life, 10)
+    assert len(life.began) == 2
+    assert life.began[1] - life.began[0] == pytest.approx(1.0)
+    assert (stats.restarts, stats.state) == (1, ExchangeState.STARTING)
+
+
+@pytest.mark.usefixtures("autojump_clock")
+async def test_groups_of_failures_are_contained_too() -> None:
+    """What a nursery raises is a group; its leaves are told."""
+    life = Life(ExceptionGroup("nursery", [ExceptionGroup("inner", [KeyError("x")]), ValueError("y")]))
+    stats = await lived(life, 0.5)
+    assert stats.detail == "KeyError: 'x'; ValueError: y"
+
+
+@pytest.mark.usefixtures("autojump_clock")
+async def test_too_many_restarts_mark_the_exchange_down() -> None:
+    """After the quick restarts it waits, and comes back when the fault is gone."""
+    failures = [KeyError(str(number)) for number in range(QUICK_RESTARTS + 1)]
+    life = Life(*failures)
+    stats = await lived(life, 30)
+    assert stats.state is ExchangeState.DOWN
+    assert len(life.began) == QUICK_RESTARTS + 1
+    again = Life(*failures)
+    stats = await lived(again, 30 + DOWN_DELAY_SECS)
+    assert stats.state is ExchangeState.STARTING
+    assert len(again.began) == QUICK_RESTARTS + 2
+
+
+@pytest.mark.usefixtures("autojump_clock")
+async def test_a_fault_of_the_configuration_is_down_at_once() -> None:
+    """No quick restart mends a configuration; its words are kept for the health page."""
+    life = Life(StartupError("900 symbols do not fit"))
+    stats = await lived(life, 30)
+    assert (stats.state, len(life.began)) == (ExchangeState.DOWN, 1)
+    assert "900 symbols do not fit" in stats.detail
+
+
+@pytest.mark.usefixtures("autojump_clock")
+async def test_cancellation_passes() -> None:
+    """A cancelled exchange is not restarted."""
+    life = Life()
+    with trio.move_on_after(5) as scope:
+        await keep_alive(life, ExchangeStats("coinbase"))
+    assert scope.cancelled_caught
+    assert len(life.began) == 1
+
+
+@pytest.mark.usefixtures("autojump_clock")
+async def test_old_restarts_are_forgotten() -> None:
+    """Only restarts within the window count."""
+    intensity = Intensity()
+    for _ in range(3 * QUICK_RESTARTS):
+        assert not intensity.exceeded()
+        await trio.sleep(100)
+
+
+def test_causes_of_a_plain_failure() -> None:
+    """A failure that is no group is its own cause."""
+    failure = KeyError("x")
+    assert causes(failure) == [failure]
