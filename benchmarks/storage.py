@@ -42,9 +42,7 @@ class Source:
         made = []
         for _ in range(_HANDOVERS):
             count = max(rows // _HANDOVERS // 2, 1)
-            tables = {
-                table.number: self._rows(table, count, seconds / _HANDOVERS) for table in (MD, TRADES)
-            }
+            tables = {table.number: self._rows(table, count, seconds / _HANDOVERS) for table in (MD, TRADES)}
             self.now += int(seconds / _HANDOVERS * 1e9)
             made.append(Batch(table_symbols, tables))
         return made

@@ -13,6 +13,7 @@
     │   ├── Silent              connected, but no data came for too long
     │   └── Renewal             the connection must be replaced now, as planned or as announced
     ├── ListingError            a REST listing failed; tried again with a backoff
+    ├── UnknownSymbol           a name that no listing and no mapping knows
     ├── FrameError              one frame is skipped and counted, the stream goes on
     ├── RecordingError          a file of recorded frames can't be read
     └── StorageError            what was accepted can't be kept: the process ends, non-zero
@@ -70,6 +71,10 @@ class Renewal(FeedError):
 
 class ListingError(MultiloggerError):
     """A symbol listing could not be fetched or understood."""
+
+
+class UnknownSymbol(MultiloggerError):
+    """No listing and no mapping knows a name."""
 
 
 class FrameError(MultiloggerError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Final
 
 import httpx
@@ -56,10 +56,11 @@ class HttpClient:
 
     async def _read(self, response: httpx.Response) -> bytes:
         body = bytearray()
-        async for part in response.aiter_bytes():
-            body += part
-            if len(body) > self._max_body_bytes:
-                raise ListingError(f"GET {response.url}: the body is over {self._max_body_bytes} bytes")
+        async with aclosing(response.aiter_bytes()) as parts:
+            async for part in parts:
+                body += part
+                if len(body) > self._max_body_bytes:
+                    raise ListingError(f"GET {response.url}: the body is over {self._max_body_bytes} bytes")
         return bytes(body)
 
 

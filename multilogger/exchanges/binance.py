@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Final, TypeVar, cast
+from typing import Any, ClassVar, Final, cast
 from urllib.parse import urlsplit
 
 import attrs
@@ -23,14 +23,12 @@ from multilogger.exchanges.binance_messages import (
     TickerData,
     TradeData,
 )
-from multilogger.exchanges.fields import decode_any, diagnose, epoch_ns, sane_time, sane_value, unnamed
+from multilogger.exchanges.fields import convert, decode_object, epoch_ns, sane_time, sane_value, unnamed
 from multilogger.exchanges.listing import decode_listing, read_entries
 from multilogger.records import ExchangeId, MarketData, Side, Trade
 from multilogger.stats import ExchangeStats
 from multilogger.symbols.instruments import SymbolInfo
 from multilogger.symbols.quotes import quote_type, split_venue_symbol
-
-T = TypeVar("T")
 
 _TRADE_FIELDS: Final = frozenset({"e", "s", "p", "q", "T", "m"})
 _TICKER_FIELDS: Final = frozenset({"e", "s", "E", "c", "Q", "b", "a"})
@@ -150,11 +148,11 @@ class Binance(Exchange):
         """Return the trade in a ``trade`` or ``aggTrade`` frame."""
         kind, message = _event(raw)
         if kind == "trade":
-            data: TradeData | AggTradeData = _typed(message, TradeData, kind)
+            data: TradeData | AggTradeData = convert(message, TradeData, SPECS[kind])
             trade_id = cast("TradeData", data).t
         elif kind == "aggTrade":
-            data = _typed(message, AggTradeData, kind)
-            trade_id = cast("AggTradeData", data).a
+            data = convert(message, AggTradeData, SPECS[kind])
+            trade_id = data.a
         else:
             return []
         if not (sane_value(data.p) and sane_value(data.q) and 0 <= trade_id < MOST_ID):
@@ -187,7 +185,7 @@ class Binance(Exchange):
         return []
 
     def _market_data(self, message: dict[str, Any], recv_ns: int) -> MarketData:
-        data = _typed(message, TickerData, "ticker")
+        data = convert(message, TickerData, SPECS["ticker"])
         volume = data.v if self._config.ticker_volume == "24h" else data.Q
         if not all(map(sane_value, (data.c, volume, data.b, data.a))):
             raise FrameError("absurd value")
@@ -206,7 +204,7 @@ class Binance(Exchange):
         )
 
     def _quotes(self, message: dict[str, Any], recv_ns: int) -> MarketData:
-        data = _typed(message, BookTickerData, "bookTicker")
+        data = convert(message, BookTickerData, SPECS["bookTicker"])
         if not (sane_value(data.b) and sane_value(data.a)):
             raise FrameError("absurd value")
         last = self._markets.get(_symbol(message), Market())
@@ -226,20 +224,13 @@ class Binance(Exchange):
 
 def _event(raw: bytes) -> tuple[str, dict[str, Any]]:
     """Return kind and content of an event, wrapped for a combined stream or not."""
-    message = decode_any(raw)
-    data = message.get("data", message) if isinstance(message, dict) else {}
+    message = decode_object(raw)
+    data = message.get("data", message)
     if not isinstance(data, dict):
         raise FrameError("not an object")
     # bookTicker alone names no event type.
     kind = data.get("e", "bookTicker" if data.keys() >= {"u", "s", "b", "B", "a", "A"} else "")
     return str(kind), data
-
-
-def _typed(message: dict[str, Any], kind: type[T], name: str) -> T:
-    try:
-        return msgspec.convert(message, kind, strict=False)
-    except msgspec.ValidationError as error:
-        raise FrameError(diagnose(message, SPECS[name])) from error
 
 
 def _symbol(message: dict[str, Any]) -> str:

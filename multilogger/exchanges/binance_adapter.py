@@ -1,6 +1,5 @@
 """Binance spot's dialect: what is subscribed, and what comes back as rows and events."""
 
-
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -12,15 +11,6 @@ import msgspec
 from multilogger.batch import NO_ORDER, RowBuffer, SymbolTable
 from multilogger.errors import FrameError
 from multilogger.exchanges.base import Confirmed, Event, Rejected, Renew, Send
-from multilogger.exchanges.fields import (
-    MOST,
-    decode_any,
-    diagnose,
-    epoch_ns,
-    ignore,
-    refuse,
-    sane_time,
-)
 from multilogger.exchanges.binance_messages import (
     MOST_ID,
     SPECS,
@@ -33,6 +23,15 @@ from multilogger.exchanges.binance_messages import (
     decode_book_ticker,
     decode_ticker,
     decode_trade,
+)
+from multilogger.exchanges.fields import (
+    MOST,
+    decode_object,
+    diagnose,
+    epoch_ns,
+    ignore,
+    refuse,
+    sane_time,
 )
 from multilogger.stats import ExchangeStats
 from multilogger.tables import MD, TRADES
@@ -131,14 +130,16 @@ class BinanceAdapter:
         try:
             data = decode_trade(frame).data
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return self._refuse(frame, "trade")
+            self._refuse(frame, "trade")
+            return
         self._pack_trade(data.t, data, number, market, recv_ns, rows, frame)
 
     def _agg_trade(self, frame: bytes, number: int, market: Market, recv_ns: int, rows: RowBuffer) -> None:
         try:
             data = decode_agg_trade(frame).data
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return self._refuse(frame, "aggTrade")
+            self._refuse(frame, "aggTrade")
+            return
         self._pack_trade(data.a, data, number, market, recv_ns, rows, frame)
 
     def _pack_trade(
@@ -154,7 +155,8 @@ class BinanceAdapter:
         price, size = data.p, data.q
         time_ns = epoch_ns(data.T)
         if not (0 < price < MOST and 0 < size < MOST and sane_time(time_ns) and 0 <= trade_id < MOST_ID):
-            return refuse(self._stats, absurd_trade(price, size, trade_id), frame)
+            refuse(self._stats, absurd_trade(price, size, trade_id), frame)
+            return
         side = 0 if data.m else 1
         market.price, market.size, market.side = price, size, side
         rows.trades += TRADES.pack(
@@ -165,30 +167,38 @@ class BinanceAdapter:
         try:
             data = decode_ticker(frame).data
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return self._refuse(frame, "ticker")
+            self._refuse(frame, "ticker")
+            return
         last = data.c
         volume = data.v if self._daily_volume else data.Q
         time_ns = epoch_ns(data.E)
         if not (0 < last < MOST and 0 < volume < MOST and 0 < data.b < MOST and 0 < data.a < MOST):
-            return refuse(self._stats, absurd_ticker(last, volume), frame)
+            refuse(self._stats, absurd_ticker(last, volume), frame)
+            return
         if not sane_time(time_ns):
-            return refuse(self._stats, "bad time", frame)
+            refuse(self._stats, "bad time", frame)
+            return
         side = market.ticker_side(last)
         if side is None:
-            return ignore(self._stats, "ticker before the first trade")
+            ignore(self._stats, "ticker before the first trade")
+            return
         rows.md += MD.pack(number, 0, time_ns, recv_ns, last, volume, data.b, data.a, side)
 
     def _book_ticker(self, frame: bytes, number: int, market: Market, recv_ns: int, rows: RowBuffer) -> None:
         try:
             data = decode_book_ticker(frame).data
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return self._refuse(frame, "bookTicker")
+            self._refuse(frame, "bookTicker")
+            return
         if not (0 < data.b < MOST and 0 < data.a < MOST):
-            return refuse(self._stats, "bad quote", frame)
+            refuse(self._stats, "bad quote", frame)
+            return
         if not sane_time(recv_ns):
-            return refuse(self._stats, "bad time", frame)
+            refuse(self._stats, "bad time", frame)
+            return
         if market.price == 0.0:
-            return ignore(self._stats, "bookTicker before the first trade")
+            ignore(self._stats, "bookTicker before the first trade")
+            return
         # Spot's bookTicker tells no time: the receive time stands for it.
         rows.md += MD.pack(
             number, 0, recv_ns, recv_ns, market.price, market.size, data.b, data.a, market.side
@@ -197,16 +207,14 @@ class BinanceAdapter:
     def _refuse(self, frame: bytes, kind: str) -> None:
         """Say why a typed decoder refused a frame."""
         try:
-            reason = diagnose(decode_any(frame).get("data"), SPECS[kind])
+            reason = diagnose(decode_object(frame).get("data"), SPECS[kind])
         except FrameError as error:
             reason = error.reason
         refuse(self._stats, reason, frame)
 
     def _uncommon(self, frame: bytes, recv_ns: int, rows: RowBuffer, events: list[Event]) -> None:
         """Take what the hot loop did not recognize: answers, notices, other spellings, other streams."""
-        message = decode_any(frame)
-        if not isinstance(message, dict):
-            raise FrameError("not an object")
+        message = decode_object(frame)
         data = message.get("data", message)
         if isinstance(data, dict) and data.get("e") == "serverShutdown":
             events.append(Renew("serverShutdown"))

@@ -104,7 +104,6 @@ SPECS: Final[dict[str, Spec]] = {
 class Market:
     """What is known of a symbol; it outlives connections, so that a ticker after a reconnect has its side."""
 
-
     price: float = 0.0
     """Of the last trade; 0 before the first."""
     size: float = 0.0

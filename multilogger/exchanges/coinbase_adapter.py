@@ -1,15 +1,4 @@
-"""Coinbase Exchange's dialect: ticker, matches and heartbeat, and what they become as rows and events.
-
-https://docs.cdp.coinbase.com/exchange/websocket-feed/channels::
-
-    {"type":"match","trade_id":700101,"maker_order_id":"..","taker_order_id":"..","side":"buy","size":"0.5",
-     "price":"63999.00","product_id":"BTC-USD","sequence":9100000044,"time":"2026-11-22T10:00:00.123456Z"}
-    {"type":"ticker","sequence":9100000044,"product_id":"BTC-USD","price":"63999.00",..,"best_bid":"63999.00",
-     "best_ask":"63999.01",..,"side":"sell","time":"..","trade_id":700101,"last_size":"0.5"}
-
-The side of a match is the maker's, that of a ticker the taker's. ``last_match`` and the first ticker of a
-subscription tell what happened before it.
-"""
+"""Coinbase Exchange's dialect: what is subscribed, and what comes back as rows and events."""
 
 from __future__ import annotations
 
@@ -23,11 +12,21 @@ import msgspec
 from multilogger.batch import RowBuffer, SymbolTable
 from multilogger.errors import FrameError
 from multilogger.exchanges.base import Confirmed, Event, Rejected, Send
+from multilogger.exchanges.coinbase_messages import (
+    MAKERS_SIDE,
+    MATCH_SPEC,
+    MOST_ID,
+    TAKERS_SIDE,
+    TICKER_SPEC,
+    absurd,
+    decode_match,
+    decode_ticker,
+)
 from multilogger.exchanges.fields import (
     MOST,
     IsoClock,
     Spec,
-    decode_any,
+    decode_object,
     diagnose,
     ignore,
     order_id,
@@ -42,63 +41,6 @@ CHANNELS: Final = ("ticker", "matches", "heartbeat")
 _REQUIRED: Final = ("ticker", "matches")
 """A symbol is confirmed when the exchange lists it under these."""
 _HEAD: Final = b'{"type":"'
-_MOST_ID: Final = 2**63
-
-MAKERS_SIDE: Final = {"sell": 1, "buy": 0}
-"""The aggressor by the maker's side: a resting sell was bought from."""
-TAKERS_SIDE: Final = {"buy": 1, "sell": 0}
-
-
-class MatchData(msgspec.Struct, gc=False):
-    """``match`` and ``last_match``."""
-
-    product_id: str
-    trade_id: int
-    price: float
-    size: float
-    side: str
-    time: str
-    maker_order_id: str = ""
-    taker_order_id: str = ""
-
-
-class TickerData(msgspec.Struct, gc=False):
-    """``ticker``."""
-
-    product_id: str
-    price: float
-    last_size: float
-    volume_24h: float
-    side: str
-    best_bid: float
-    best_ask: float
-    time: str
-
-
-# Not strict: numbers in text are decoded as numbers, with the same digits as by float().
-_decode_match: Final = msgspec.json.Decoder(MatchData, strict=False).decode
-_decode_ticker: Final = msgspec.json.Decoder(TickerData, strict=False).decode
-
-MATCH_SPEC: Final[Spec] = (
-    ("product_id", str, "bad symbol"),
-    ("trade_id", int, "bad id"),
-    ("price", float, "bad price"),
-    ("size", float, "bad size"),
-    ("side", str, "bad side"),
-    ("time", str, "bad time"),
-    ("maker_order_id", str, "bad order id"),
-    ("taker_order_id", str, "bad order id"),
-)
-TICKER_SPEC: Final[Spec] = (
-    ("product_id", str, "bad symbol"),
-    ("price", float, "bad price"),
-    ("last_size", float, "bad size"),
-    ("volume_24h", float, "bad size"),
-    ("side", str, "bad side"),
-    ("best_bid", float, "bad quote"),
-    ("best_ask", float, "bad quote"),
-    ("time", str, "bad time"),
-)
 
 
 @attrs.define(eq=False)
@@ -172,15 +114,17 @@ class CoinbaseAdapter:
 
     def _match(self, frame: bytes, recv_ns: int, rows: RowBuffer, flags: int = 0) -> None:
         try:
-            data = _decode_match(frame)
+            data = decode_match(frame)
             product = self._products[data.product_id]
             time_ns = self._clock.ns(data.time)
             side = MAKERS_SIDE[data.side]
         except (msgspec.DecodeError, ValueError, KeyError):
-            return self._refuse(frame, MATCH_SPEC)
+            self._refuse(frame, MATCH_SPEC)
+            return
         price, size, trade_id = data.price, data.size, data.trade_id
-        if not (0 < price < MOST and 0 < size < MOST and 0 <= trade_id < _MOST_ID and sane_time(time_ns)):
-            return refuse(self._stats, _absurd(price, size, time_ns, "bad id"), frame)
+        if not (0 < price < MOST and 0 < size < MOST and 0 <= trade_id < MOST_ID and sane_time(time_ns)):
+            refuse(self._stats, absurd(price, size, time_ns, "bad id"), frame)
+            return
         maker, taker = order_id(data.maker_order_id), order_id(data.taker_order_id)
         rows.trades += TRADES.pack(
             product.number, flags, time_ns, recv_ns, trade_id, price, size, maker, taker, side
@@ -191,17 +135,19 @@ class CoinbaseAdapter:
 
     def _ticker(self, frame: bytes, recv_ns: int, rows: RowBuffer) -> None:
         try:
-            data = _decode_ticker(frame)
+            data = decode_ticker(frame)
             product = self._products[data.product_id]
             time_ns = self._clock.ns(data.time)
             side = TAKERS_SIDE[data.side]
         except (msgspec.DecodeError, ValueError, KeyError):
-            return self._refuse(frame, TICKER_SPEC)
+            self._refuse(frame, TICKER_SPEC)
+            return
         price, bid, ask = data.price, data.best_bid, data.best_ask
         volume = data.volume_24h if self._daily_volume else data.last_size
         sane = 0 < price < MOST and 0 < volume < MOST and 0 < bid < MOST and 0 < ask < MOST
         if not (sane and sane_time(time_ns)):
-            return refuse(self._stats, _absurd(price, volume, time_ns, "bad quote"), frame)
+            refuse(self._stats, absurd(price, volume, time_ns, "bad quote"), frame)
+            return
         flags = 0 if product.ticked else Flag.REPLAYED
         product.ticked = True
         rows.md += MD.pack(product.number, flags, time_ns, recv_ns, price, volume, bid, ask, side)
@@ -212,22 +158,23 @@ class CoinbaseAdapter:
     def _refuse(self, frame: bytes, spec: Spec) -> None:
         """Say why a match or ticker could not be taken."""
         try:
-            message = decode_any(frame)
+            message = decode_object(frame)
         except FrameError as error:
-            return refuse(self._stats, error.reason, frame)
+            refuse(self._stats, error.reason, frame)
+            return
         reason = diagnose(message, spec)
         if reason != "wrong type":
-            return refuse(self._stats, reason, frame)
+            refuse(self._stats, reason, frame)
+            return
         # All fields have their types: it is one of the values.
         if message["product_id"] not in self._products:
-            return ignore(self._stats, "unsubscribed symbol")
+            ignore(self._stats, "unsubscribed symbol")
+            return
         refuse(self._stats, "bad time" if message["side"] in TAKERS_SIDE else "bad side", frame)
 
     def _uncommon(self, frame: bytes, recv_ns: int, rows: RowBuffer, events: list[Event]) -> None:
         """Take what the hot loop did not recognize: answers, other spellings, other channels."""
-        message = decode_any(frame)
-        if not isinstance(message, dict):
-            raise FrameError("not an object")
+        message = decode_object(frame)
         kind = message.get("type")
         if not isinstance(kind, str):
             raise FrameError("missing field")
@@ -293,12 +240,3 @@ def _active(message: dict[str, Any]) -> set[str]:
 def _encode(verb: str, symbols: Sequence[str]) -> str:
     request = {"type": verb, "product_ids": list(symbols), "channels": list(CHANNELS)}
     return msgspec.json.encode(request).decode()
-
-
-def _absurd(price: float, size: float, time_ns: int, otherwise: str) -> str:
-    """Return why a row of the right types is refused."""
-    if not 0 < price < MOST:
-        return "bad price"
-    if not 0 < size < MOST:
-        return "bad size"
-    return otherwise if sane_time(time_ns) else "bad time"

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from multilogger.batch import NO_ORDER
 from multilogger.errors import FrameError
 from multilogger.stats import ExchangeStats
+
+T = TypeVar("T")
 
 MOST: Final = 1e15
 """Prices and sizes from here on are absurd; so is NaN, which no comparison holds for."""
@@ -117,6 +119,30 @@ def decode_any(frame: bytes) -> Any:
         return msgspec.json.decode(frame)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FrameError("malformed json") from error
+
+
+def decode_object(frame: bytes) -> dict[str, Any]:
+    """Decode a frame that has to be a JSON object.
+
+    Raises:
+        FrameError: it is none.
+    """
+    message = decode_any(frame)
+    if not isinstance(message, dict):
+        raise FrameError("not an object")
+    return message
+
+
+def convert(message: Mapping[str, Any], kind: type[T], spec: Spec) -> T:
+    """Return a decoded message as its typed struct.
+
+    Raises:
+        FrameError: a field is missing or of another type; ``spec`` gives the reason.
+    """
+    try:
+        return msgspec.convert(message, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise FrameError(diagnose(message, spec)) from error
 
 
 def unnamed(message: Mapping[str, Any], named: Collection[str]) -> dict[str, Any]:

@@ -111,30 +111,18 @@ async def serve_health(
     Raises:
         StartupError: the port can't be had.
     """
+    listeners = await _listen(config.health)
+    host, port = listeners[0].socket.getsockname()[:2]
+    server = _server_config(listeners)
     meter = RateMeter(stats, clock)
     app = make_app(stats, config, clock, meter)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(meter.run)
-        bound = await nursery.start(serve_app, app, config.health)
-        task_status.started(bound)
-    raise AssertionError("the health server ended by itself")
-
-
-async def serve_app(
-    app: QuartTrio,
-    health: HealthConfig,
-    *,
-    task_status: trio.TaskStatus[tuple[str, int]] = trio.TASK_STATUS_IGNORED,
-) -> None:
-    """Serve ``app`` where ``health`` says, until cancelled; as :func:`serve_health`, without the rates."""
-    listeners = await _listen(health)
-    host, port = listeners[0].socket.getsockname()[:2]
-    server = _server_config(listeners)
-    async with trio.open_nursery() as nursery:
         # Signals are the program's business: the server stops when its nursery is cancelled.
         await nursery.start(partial(serve, app, server, shutdown_trigger=trio.sleep_forever))
         log.info("health server listens", host=host, port=port)
         task_status.started((host, port))
+    raise AssertionError("the health server ended by itself")
 
 
 async def _listen(health: HealthConfig) -> list[trio.SocketListener]:

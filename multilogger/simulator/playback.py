@@ -42,7 +42,7 @@ class PlaybackVenue:
 
     Args:
         exchange: a name in :data:`~multilogger.simulator.venues.VENUES`.
-        frames: the recording.
+        frames: the recording; it is held in memory.
         clock: exchange time, nanoseconds since the epoch.
         symbols: listed besides those found.
         speed: 1.0 keeps the recorded pace, 2.0 is twice as fast; None sends as fast as the connections
@@ -144,6 +144,7 @@ class PlaybackVenue:
             if offset > trio.current_time() - start:
                 await trio.sleep_until(start + offset)
             await self._going.wait()
+            await self.venue.wait_flowing()
             if number % _BURST == 0:
                 await self._wait_room()
             self.venue.send(await self._receiver(symbol), frame.payload)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from multilogger.errors import StartupError
@@ -47,8 +48,17 @@ class WriterLock:
                 f"data path {path.parent.parent} is in use by process {holder} (it holds {path}): "
                 f"stop it, or configure another data path"
             )
-        disk.truncate(self._fd, 0)
-        disk.write(self._fd, f"{os.getpid()}\n".encode(), 0)
+        try:
+            self._write_pid()
+        except BaseException:
+            disk.close(self._fd)
+            raise
+
+    def _write_pid(self) -> None:
+        # The number only serves the message above; on a full disk the lock does without.
+        with suppress(OSError):
+            disk.truncate(self._fd, 0)
+            disk.write(self._fd, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         """Let another writer in."""

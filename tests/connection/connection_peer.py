@@ -232,6 +232,10 @@ class Venue:
         """Whether it confirms nothing."""
         self.down = False
         """Whether it takes no connections."""
+        self.deaf = False
+        """Whether it reads nothing from new connections."""
+        self.greeting = ""
+        """What it says first, if anything."""
         self.attempts: list[float] = []
         """When connections were asked for."""
         self._nursery = nursery
@@ -244,7 +248,8 @@ class Venue:
         if self.down:
             raise ConnectionRefusedError(f"{host}:{port} is down")
         client, server = memory_stream_pair()
-        self._nursery.start_soon(self._serve, server)
+        if not self.deaf:
+            self._nursery.start_soon(self._serve, server)
         return client
 
     async def _serve(self, stream: trio.abc.Stream) -> None:
@@ -255,6 +260,8 @@ class Venue:
                 self.peers.append(peer)
                 self._came.set()
                 self._came = trio.Event()
+                if self.greeting:
+                    await peer.say(self.greeting)
                 while True:
                     message = str(await peer.websocket.get_message())
                     peer.heard.append(message)

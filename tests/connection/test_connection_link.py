@@ -108,7 +108,9 @@ async def test_close_reason_of_the_peer_is_told(nursery: trio.Nursery) -> None:
     await peer.send_message("last")
     nursery.start_soon(peer.aclose, 1008, "ErrSlowConsume")
     assert await link.read_message() == b"last"
-    with pytest.raises(ConnectionLost, match=r"venue.test:9000: closed by the peer with code 1008 ErrSlowConsume"):
+    with pytest.raises(
+        ConnectionLost, match=r"venue.test:9000: closed by the peer with code 1008 ErrSlowConsume"
+    ):
         await link.read_frames()
     await link.aclose()
     assert not link.is_connected
@@ -166,7 +168,9 @@ async def test_close_is_polite(nursery: trio.Nursery) -> None:
     assert await server.receive_some() == b""
 
 
-async def test_close_does_not_wait_for_ever(nursery: trio.Nursery, autojump_clock: trio.testing.MockClock) -> None:
+async def test_close_does_not_wait_for_ever(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
     """A peer that does not answer is given a second."""
     link, server = await connect_pair(nursery)
     await link.aclose()
@@ -211,7 +215,10 @@ async def test_close_during_a_read(nursery: trio.Nursery) -> None:
         (b"HTTP/1.1 451 No\r\nContent-Length: 18\r\n\r\nnot in your region", "status 451 not in your region"),
         (b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", "status 503"),
         (b"SSH-2.0-OpenSSH\r\n\r\n", "ended or broke the WebSocket handshake"),
-        (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n", "ended or broke the WebSocket handshake"),
+        (
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n",
+            "ended or broke the WebSocket handshake",
+        ),
         (b"HTTP/1.1 101 Switching", "ended or broke the WebSocket handshake"),
         (b"", "ended or broke the WebSocket handshake"),
     ],
@@ -240,7 +247,9 @@ async def test_refused_connections(nursery: trio.Nursery) -> None:
     """An operating system's error becomes ours, with its words."""
     rig = make_rig(nursery)
     rig.venue.down = True
-    with pytest.raises(ConnectFailed, match=r"venue.test:9000: ConnectionRefusedError: venue.test:9000 is down"):
+    with pytest.raises(
+        ConnectFailed, match=r"venue.test:9000: ConnectionRefusedError: venue.test:9000 is down"
+    ):
         await rig.exchange.create_connection(("A",)).connect(nursery)
 
 

@@ -95,7 +95,9 @@ def read_column(path: Path, symbol: str, table: Table, column: str, day: int = D
     return np.fromfile(file, dtype) if file.exists() else np.empty(0, dtype)
 
 
-def read_rows(path: Path, symbol: str, table: Table, *, exact: bool = True, day: int = DAY) -> dict[str, Array]:
+def read_rows(
+    path: Path, symbol: str, table: Table, *, exact: bool = True, day: int = DAY
+) -> dict[str, Array]:
     """Read all columns, and insist that they have equal lengths."""
     names = [column.name for column in table.disk_columns(exact=exact)]
     columns = {name: read_column(path, symbol, table, name, day) for name in names}

@@ -7,7 +7,18 @@ from pathlib import Path
 
 import attrs
 import pytest
-from storage_tools import DAY, NOON, SMALL, Feed, column_files, crash, fork, open_store, read_column, read_rows
+from storage_tools import (
+    DAY,
+    NOON,
+    SMALL,
+    Feed,
+    column_files,
+    crash,
+    fork,
+    open_store,
+    read_column,
+    read_rows,
+)
 
 from multilogger.stats import WriterStats
 from multilogger.storage import disk

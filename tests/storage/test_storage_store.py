@@ -30,6 +30,7 @@ from multilogger.errors import StartupError, StorageDamaged, StorageError
 from multilogger.stats import WriterStats
 from multilogger.storage import disk
 from multilogger.storage.layout import day_suffix
+from multilogger.storage.store import Store
 from multilogger.tables import MD, TRADES, Table
 
 SYMBOL = "BTC-USD"
@@ -302,7 +303,9 @@ def test_failed_sync_ends_the_commits(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_foreign_change_while_running_is_refused(tmp_path: Path) -> None:
     """A file that someone else made longer, shorter or removed stops the store instead of skewing rows."""
-    for number, change in enumerate((os.unlink, lambda file: os.truncate(file, 5), lambda f: os.truncate(f, 9))):
+    for number, change in enumerate(
+        (os.unlink, lambda file: os.truncate(file, 5), lambda f: os.truncate(f, 9))
+    ):
         path = tmp_path / str(number)
         feed = Feed()
         store = open_store(path)
@@ -329,3 +332,66 @@ def test_aliases(tmp_path: Path) -> None:
     assert np.fromfile(links["id"], "<u8").tolist() == [1]
     assert str(links["time"].readlink()) == f"trade_time{day_suffix(DAY)}"
     assert not [file for file in (directory.parent / "MD").iterdir() if file.is_symlink()]
+
+
+def test_old_days_are_forgotten_and_found_again(tmp_path: Path) -> None:
+    """Days that nothing is written to leave the checkpoint; a straggler continues their files."""
+    feed = Feed()
+    stats = WriterStats()
+    clock = NOON + 5 * 86_400 * NANOS
+    store = Store.open(tmp_path, SMALL, stats, lambda: clock)
+    batches = [feed.trades(SYMBOL, [NOON + 1]), feed.quotes(SYMBOL, [clock]), feed.quotes(SYMBOL, [clock])]
+    for batch in batches:
+        store.commit([batch])
+        store.apply()
+        store.checkpoint()
+    assert [key[1] for key in store._columns.partitions] == [DAY + 5]
+    batches.append(feed.trades(SYMBOL, [NOON, NOON + 2]))
+    store.commit(batches[-1:])
+    crash(store)
+    Store.open(tmp_path, SMALL, stats, lambda: clock).close()
+    assert read_column(tmp_path, SYMBOL, TRADES, "trade_id").tolist() == [1, 4, 5]
+    read_rows(tmp_path, SYMBOL, TRADES)
+    assert stats.late_rows == 1
+
+
+def test_files_are_synced_one_by_one_where_the_filesystem_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a filesystem whose ``syncfs`` is not trusted, each file written to is synced."""
+    synced = []
+    sync = disk.sync
+    monkeypatch.setattr(disk, "filesystem_type", lambda _: "nfs4")
+    monkeypatch.setattr(
+        disk, "sync", lambda fd: (synced.append(os.readlink(f"/proc/self/fd/{fd}")), sync(fd))
+    )
+    store = open_store(tmp_path)
+    store.commit([Feed().trades(SYMBOL, [NOON])])
+    store.apply()
+    store.checkpoint()
+    store.close()
+    assert {path for path in synced if path.endswith(".bin")} == {
+        str(tmp_path / name) for name in column_files(tmp_path)
+    }
+
+
+def test_time_column_grows_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At every write, no column is shorter than the time says."""
+    feed = Feed()
+    write = disk.write
+    seen = []
+
+    def checking(fd: int, data: memoryview | bytes, offset: int) -> None:
+        write(fd, data, offset)
+        lengths = [len(read_column(tmp_path, SYMBOL, TRADES, column.name)) for column in TRADES.columns]
+        seen.append(len(read_column(tmp_path, SYMBOL, TRADES, "trade_time")))
+        assert min(lengths) == seen[-1]
+
+    store = open_store(tmp_path)
+    for number in range(3):
+        store.commit([feed.trades(SYMBOL, [NOON + number] * 2)])
+        with monkeypatch.context() as patched:
+            patched.setattr(disk, "write", checking)
+            store.apply()
+    store.close()
+    assert seen[-1] == 6

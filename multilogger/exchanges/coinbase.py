@@ -1,0 +1,183 @@
+"""Coinbase Exchange."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final, cast
+
+import attrs
+import msgspec
+
+from multilogger.batch import SymbolTable
+from multilogger.config import ExchangeConfig, one_of, url
+from multilogger.errors import FrameError, ListingError
+from multilogger.exchanges.base import Exchange, Limits
+from multilogger.exchanges.coinbase_adapter import CoinbaseAdapter
+from multilogger.exchanges.coinbase_messages import (
+    MAKERS_SIDE,
+    MATCH_SPEC,
+    MOST_ID,
+    TAKERS_SIDE,
+    TICKER_SPEC,
+    MatchData,
+    TickerData,
+)
+from multilogger.exchanges.fields import (
+    IsoClock,
+    convert,
+    decode_object,
+    order_id,
+    sane_time,
+    sane_value,
+    unnamed,
+)
+from multilogger.exchanges.listing import decode_listing, read_entries
+from multilogger.records import ExchangeId, Flag, MarketData, Side, Trade
+from multilogger.stats import ExchangeStats
+from multilogger.symbols.instruments import SymbolInfo
+from multilogger.symbols.quotes import quote_type
+
+_MATCH_FIELDS: Final = frozenset(name for name, _, _ in MATCH_SPEC)
+_TICKER_FIELDS: Final = frozenset(name for name, _, _ in TICKER_SPEC)
+
+
+@attrs.frozen(kw_only=True)
+class CoinbaseConfig(ExchangeConfig):
+    """``[exchanges.coinbase]``."""
+
+    ws_endpoint: str = attrs.field(default="wss://ws-feed.exchange.coinbase.com", validator=url("ws", "wss"))
+    rest_endpoint: str = attrs.field(
+        default="https://api.exchange.coinbase.com", validator=url("http", "https")
+    )
+    ticker_volume: str = attrs.field(default="last", validator=one_of("last", "24h"))
+    """What MD's volume is: the size of the last trade, or that of 24 hours."""
+
+
+class _Product(msgspec.Struct):
+    """An entry of ``GET /products``."""
+
+    id: str
+    base_currency: str
+    quote_currency: str
+    status: str
+    quote_increment: float | None = None
+    base_increment: float | None = None
+    base_min_size: float | None = None
+    """Removed in 2022; until then larger than the increment."""
+    trading_disabled: bool = False
+
+
+class Coinbase(Exchange):
+    """Coinbase Exchange, https://docs.cdp.coinbase.com/exchange."""
+
+    id: ClassVar[ExchangeId] = ExchangeId.COINBASE
+    name: ClassVar[str] = "Coinbase Exchange"
+    config_type: ClassVar[type[ExchangeConfig]] = CoinbaseConfig
+    limits: ClassVar[Limits] = Limits(
+        # 100 a second and IP today; an older page said 10.
+        messages_per_second=10.0,
+        # 8 a second and IP.
+        connects_per_second=4.0,
+    )
+
+    async def fetch_symbols(self) -> list[SymbolInfo]:
+        """Fetch ``GET /products``."""
+        source = f"{self.config.rest_endpoint.rstrip('/')}/products"
+        entries = decode_listing(await self.services.http_get(source), source)
+        if not isinstance(entries, list):
+            raise ListingError(f"{source}: no list of products: {str(entries)[:200]}")
+        return read_entries(entries, self._listed, source)
+
+    def _listed(self, entry: object) -> SymbolInfo:
+        product = msgspec.convert(entry, _Product, strict=False)
+        return SymbolInfo(
+            exchange=self.id,
+            symbol=product.id,
+            normalized=f"{product.base_currency}-{product.quote_currency}",
+            base=product.base_currency,
+            quote=product.quote_currency,
+            quote_type=quote_type(product.quote_currency),
+            active=product.status == "online" and not product.trading_disabled,
+            status=product.status,
+            tick_size=product.quote_increment,
+            min_size=product.base_min_size or product.base_increment,
+        )
+
+    def normalize_symbol(self, symbol: str) -> str:
+        """Return the symbol: Coinbase's own names are the normalized ones."""
+        return symbol
+
+    def venue_symbol(self, normalized: str) -> str:
+        """Return the name: Coinbase's own names are the normalized ones."""
+        return normalized
+
+    def create_adapter(self, symbols: SymbolTable, stats: ExchangeStats) -> CoinbaseAdapter:
+        """Return the parser and subscriber for one new connection."""
+        daily = cast("CoinbaseConfig", self.config).ticker_volume == "24h"
+        return CoinbaseAdapter(symbols, stats, daily_volume=daily)
+
+    def parse_trade_data(self, raw: bytes, recv_ns: int = 0) -> list[Trade]:
+        """Return the trade in a ``match`` or ``last_match``."""
+        message = decode_object(raw)
+        if message.get("type") not in ("match", "last_match"):
+            return []
+        data = convert(message, MatchData, MATCH_SPEC)
+        if not (sane_value(data.price) and sane_value(data.size) and 0 <= data.trade_id < MOST_ID):
+            raise FrameError("absurd value")
+        return [
+            Trade(
+                exchange=self.id,
+                symbol=data.product_id,
+                trade_id=data.trade_id,
+                time_ns=_time_ns(data.time),
+                recv_ns=recv_ns,
+                price=data.price,
+                size=data.size,
+                side=_side(data.side, MAKERS_SIDE),
+                maker_order_id=order_id(data.maker_order_id),
+                taker_order_id=order_id(data.taker_order_id),
+                flags=Flag.REPLAYED if message["type"] == "last_match" else Flag.LIVE,
+                exchange_specific=unnamed(message, _MATCH_FIELDS | {"type"}),
+            )
+        ]
+
+    def parse_market_data(self, raw: bytes, recv_ns: int = 0) -> list[MarketData]:
+        """Return the ticker in a ``ticker``."""
+        message = decode_object(raw)
+        if message.get("type") != "ticker":
+            return []
+        data = convert(message, TickerData, TICKER_SPEC)
+        daily = cast("CoinbaseConfig", self.config).ticker_volume == "24h"
+        volume = data.volume_24h if daily else data.last_size
+        if not all(map(sane_value, (data.price, volume, data.best_bid, data.best_ask))):
+            raise FrameError("absurd value")
+        named = _TICKER_FIELDS - {"last_size" if daily else "volume_24h"}
+        return [
+            MarketData(
+                exchange=self.id,
+                symbol=data.product_id,
+                time_ns=_time_ns(data.time),
+                recv_ns=recv_ns,
+                price=data.price,
+                volume=volume,
+                side=_side(data.side, TAKERS_SIDE),
+                best_bid=data.best_bid,
+                best_ask=data.best_ask,
+                exchange_specific=unnamed(message, named | {"type"}),
+            )
+        ]
+
+
+def _time_ns(text: str) -> int:
+    try:
+        time_ns = IsoClock().ns(text)
+    except ValueError as error:
+        raise FrameError("bad time") from error
+    if not sane_time(time_ns):
+        raise FrameError("bad time")
+    return time_ns
+
+
+def _side(text: str, aggressors: dict[str, int]) -> Side:
+    if text not in aggressors:
+        raise FrameError("bad side")
+    return Side(aggressors[text])

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import itertools
+import random
+
+import httpx
+import numpy as np
+import pytest
+import trio
+from connection_peer import make_rig
+from structlog.testing import capture_logs
+from trio.testing import MockClock
+
+from multilogger.connection.backoff import HEALTHY_SECS, Backoff
+from multilogger.connection.feed import Feed
+from multilogger.connection.http import HttpClient, open_http_client
+from multilogger.connection.limits import Pace
+from multilogger.connection.refusals import report_refusals
+from multilogger.errors import ListingError
+from multilogger.stats import ExchangeStats
+from multilogger.tables import TRADES, Array
+
+
+class Longest(random.Random):
+    """Jitter that always takes the longest delay."""
+
+    def uniform(self, a: float, b: float) -> float:
+        """Return the upper end."""
+        del a
+        return b
+
+
+def test_backoff_doubles_up_to_the_cap() -> None:
+    """Delays double from 0.1 s to 30 s and stay there."""
+    backoff = Backoff(Longest())
+    delays = [backoff.next() for _ in range(12)]
+    assert delays == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30, 30, 30])
+    backoff.reset()
+    assert backoff.next() == pytest.approx(0.1)
+
+
+def test_backoff_has_full_jitter() -> None:
+    """Delays spread over everything from nothing to the doubled value, and a seed fixes them."""
+    late = Backoff(random.Random(7))
+    delays = [late.next() for _ in range(1010)][10:]
+    assert min(delays) < 1
+    assert 29 < max(delays) <= 30
+    assert sum(delays) / len(delays) == pytest.approx(15, abs=1)
+    again = Backoff(random.Random(7))
+    assert [again.next() for _ in range(1010)][10:] == delays
+
+
+def test_backoff_resets_after_a_minute_of_health() -> None:
+    """A short recovery does not count as health."""
+    backoff = Backoff(Longest())
+    for _ in range(5):
+        backoff.next()
+    backoff.reset_after(HEALTHY_SECS - 1)
+    assert backoff.next() == pytest.approx(3.2)
+    backoff.reset_after(HEALTHY_SECS)
+    assert backoff.next() == pytest.approx(0.1)
+
+
+async def test_pace_is_fair_and_exact(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    """Turns are given in the order of asking, evenly spaced."""
+    pace = Pace(4)
+    turns: list[tuple[int, float]] = []
+
+    async def take(number: int) -> None:
+        await pace.turn()
+        turns.append((number, autojump_clock.current_time()))
+
+    for number in range(4):
+        nursery.start_soon(take, number)
+        await trio.testing.wait_all_tasks_blocked()
+    await trio.sleep(2)
+    assert turns == [(number, pytest.approx(number / 4)) for number in range(4)]
+    before = autojump_clock.current_time()
+    await pace.turn()
+    assert autojump_clock.current_time() == before
+
+
+async def test_pace_with_a_burst(autojump_clock: MockClock) -> None:
+    """After a pause a few turns may be taken at once, but no more than the burst."""
+    pace = Pace(2, burst=3)
+    await trio.sleep(100)
+    start = autojump_clock.current_time()
+    times = []
+    for _ in range(5):
+        await pace.turn()
+        times.append(autojump_clock.current_time() - start)
+    assert times == pytest.approx([0, 0, 0, 0.5, 1])
+
+
+async def test_refusals_are_logged_once_a_minute_and_reason(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    """A thousand refusals are one line with their number and the newest sample; none are none; the rest at the end."""
+    stats = ExchangeStats("words")
+    with capture_logs() as logs:
+        nursery.start_soon(report_refusals, stats)
+        await trio.sleep(1)
+        stats.refused["bad price"] += 1000
+        stats.refused_samples["bad price"] = "{...}"
+        stats.refused["no id"] += 1
+        await trio.sleep(180)
+        assert [(line["reason"], line["count"], line["sample"]) for line in logs] == [
+            ("bad price", 1000, "{...}"),
+            ("no id", 1, ""),
+        ]
+        stats.refused["no id"] += 2
+        nursery.cancel_scope.cancel()
+        await_end = trio.CancelScope(shield=True)
+        with await_end:
+            await trio.testing.wait_all_tasks_blocked()
+        assert [(line["reason"], line["count"]) for line in logs[2:]] == [("no id", 2)]
+    assert autojump_clock.current_time() == pytest.approx(181)
+
+
+class DropAll:
+    """Quality checks that keep nothing."""
+
+    def apply(self, rows: dict[int, Array]) -> dict[int, Array]:
+        """Keep nothing."""
+        return {number: table[:0] for number, table in rows.items()}
+
+
+async def test_dropped_rows_are_not_counted_and_not_sent(nursery: trio.Nursery) -> None:
+    """Duplicates are no accepted rows, and an empty batch is none."""
+    rig = make_rig(nursery)
+    feed = Feed(symbols=rig.feed.symbols, stats=rig.stats, quality=DropAll(), send=rig.feed.send)
+    collector = feed.make_collector()
+    collector.rows.add_trade(symbol=0, time_ns=1, recv_ns=1, trade_id=1, price=1, size=1, side=1)
+    await collector.hand_over()
+    assert rig.received_now() == []
+    assert rig.stats.rows == {"TRADES": 0}
+    assert np.dtype(TRADES.row).itemsize > 0
+
+
+async def test_a_cancelled_hand_over_sends_once(nursery: trio.Nursery) -> None:
+    """A hand-over that is cancelled while the channel is full keeps its batch for the next, in order."""
+    rig = make_rig(nursery, channel_size=0)
+    collector = rig.feed.make_collector()
+    for trade_id in range(3):
+        collector.rows.add_trade(symbol=0, time_ns=1, recv_ns=1, trade_id=trade_id, price=1, size=1, side=1)
+        with trio.move_on_after(0):
+            await collector.hand_over()
+    got: list[int] = []
+
+    async def receive() -> None:
+        async for batch in rig.batches:
+            got.extend(batch.rows[TRADES.number]["trade_id"].tolist())
+
+    nursery.start_soon(receive)
+    await collector.hand_over()
+    await trio.testing.wait_all_tasks_blocked()
+    nursery.cancel_scope.cancel()
+    assert got == [0, 1, 2]
+
+
+def serve(*answers: httpx.Response | Exception) -> httpx.MockTransport:
+    """Return a transport that gives these answers in turn."""
+    turn = itertools.chain(answers)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        given = next(turn)
+        if isinstance(given, Exception):
+            raise given
+        given.headers["x-asked"] = str(request.url)
+        return given
+
+    return httpx.MockTransport(answer)
+
+
+async def test_http_get() -> None:
+    """The body of a 200 answer comes as bytes, redirects followed."""
+    moved = httpx.Response(302, headers={"location": "https://api.test/there"})
+    async with open_http_client(serve(moved, httpx.Response(200, content=b"[]"))) as http:
+        assert await http.get("https://api.test/products", {"a": "1"}) == b"[]"
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (
+            httpx.Response(503, content=b"down \n for\tmaintenance"),
+            r"https://api.test/x\?a=1: HTTP status 503: down for main",
+        ),
+        (httpx.ConnectError("no route to host"), "https://api.test/x: no route to host"),
+        (httpx.ReadTimeout(""), "https://api.test/x: ReadTimeout"),
+        (httpx.Response(200, content=bytes(1001)), "the body is over 1000 bytes"),
+    ],
+)
+async def test_http_failures(answer: httpx.Response | Exception, why: str) -> None:
+    """Whatever fails is a ListingError that names the URL and what came."""
+    async with httpx.AsyncClient(transport=serve(answer)) as client:
+        with pytest.raises(ListingError, match=f"GET .*{why}"):
+            await HttpClient(client, max_body_bytes=1000).get("https://api.test/x", {"a": "1"})
+
+
+async def test_http_with_an_impossible_url() -> None:
+    """A URL that is none is no crash."""
+    async with open_http_client() as http:
+        with pytest.raises(ListingError):
+            await http.get("nonsense://\x00")

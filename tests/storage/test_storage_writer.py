@@ -1,0 +1,217 @@
+"""The writer task: cadence, back-pressure, the end, and failures."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import cast
+
+import attrs
+import pytest
+import trio
+from storage_tools import NOON, SMALL, Feed, crash, open_store, read_column
+
+from multilogger.batch import Batch
+from multilogger.config import Config, LoggerConfig, StorageConfig
+from multilogger.errors import StorageError
+from multilogger.stats import WriterStats
+from multilogger.storage import disk, writer
+from multilogger.storage.store import Store
+from multilogger.storage.writer import run_writer
+from multilogger.tables import TRADES
+
+
+def config_of(path: Path, storage: StorageConfig = SMALL, *, flush: float = 5.0) -> Config:
+    """Return a configuration of what the writer reads."""
+    return Config(logger=LoggerConfig(data_path=path, flush_interval_secs=flush), storage=storage)
+
+
+@attrs.define(eq=False)
+class FakeStore:
+    """Notes when it is called; says what it is told to say."""
+
+    pending_bytes: int = 0
+    journal_bytes: int = 0
+    commits: list[tuple[float, int]] = attrs.field(factory=list)
+    applies: list[float] = attrs.field(factory=list)
+    checkpoints: list[float] = attrs.field(factory=list)
+    apply_pends: bool = False
+
+    def commit(self, batches: Sequence[Batch]) -> None:
+        """Note the time and the number of rows."""
+        self.commits.append((trio.current_time(), sum(len(batch) for batch in batches)))
+        self.pending_bytes += sum(batch.nbytes for batch in batches)
+
+    def apply(self) -> None:
+        """Note the time."""
+        self.applies.append(trio.current_time())
+        if not self.apply_pends:
+            self.pending_bytes = 0
+
+    def checkpoint(self) -> None:
+        """Note the time."""
+        self.checkpoints.append(trio.current_time())
+
+    async def write(
+        self, receive: trio.MemoryReceiveChannel[Batch], config: Config, stats: WriterStats
+    ) -> None:
+        """Run the writer over this store."""
+        await run_writer(cast("Store", self), receive, config, stats)
+
+
+@pytest.fixture
+def inline_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Call the store without a thread: the virtual clock would jump while one works."""
+
+    async def run_sync(call: Callable[..., object], *args: object) -> object:
+        await trio.lowlevel.checkpoint()
+        return call(*args)
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", run_sync)
+
+
+@pytest.fixture
+def feed() -> Feed:
+    """Return a maker of batches."""
+    return Feed()
+
+
+async def test_everything_is_in_the_columns_at_the_end(tmp_path: Path, feed: Feed) -> None:
+    """When the channel ends, all rows are committed, applied and checkpointed, and the task returns."""
+    stats = WriterStats()
+    store = open_store(tmp_path, stats=stats)
+    send, receive = trio.open_memory_channel[Batch](2)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(run_writer, store, receive, config_of(tmp_path), stats)
+        with send:
+            for number in range(20):
+                await send.send(feed.trades("BTC-USD", [NOON + number]))
+    assert read_column(tmp_path, "BTC-USD", TRADES, "trade_id").tolist() == list(range(1, 21))
+    assert (stats.rows, stats.checkpoints, stats.oldest_pending_ns, store.pending_bytes) == (20, 1, 0, 0)
+    crash(store)
+    open_store(tmp_path, stats=stats).close()
+    assert stats.recovered_rows == 0
+
+
+@pytest.mark.usefixtures("inline_threads", "autojump_clock")
+async def test_cadence(tmp_path: Path, feed: Feed) -> None:
+    """A row is committed a sync interval after it came, applied within a second, checkpointed when due."""
+    stats = WriterStats()
+    store = FakeStore()
+    send, receive = trio.open_memory_channel[Batch](10)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(store.write, receive, config_of(tmp_path), stats)
+        begun = trio.current_time()
+        for second in range(40):
+            await send.send(feed.trades("X", [NOON + second]))
+            await trio.sleep(0.1)
+            await send.send(feed.trades("X", [NOON - second]))
+            await trio.sleep(0.1)
+            assert stats.oldest_pending_ns == NOON - second + 5
+            await trio.sleep(0.8)
+            assert stats.oldest_pending_ns == 0
+        send.close()
+    times = [round(at - begun, 2) for at, _ in store.commits]
+    assert times == [second + 0.25 for second in range(40)]
+    assert {rows for _, rows in store.commits} == {2}
+    gaps = [later - sooner for sooner, later in zip(store.applies, store.applies[1:], strict=False)]
+    assert len(gaps) >= 39
+    assert max(gaps) < 1.1
+    assert [round(at - begun) for at in store.checkpoints] == [30, 40]
+
+
+@pytest.mark.usefixtures("inline_threads", "autojump_clock")
+async def test_large_commit_does_not_wait(
+    tmp_path: Path, feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A commit is due at its size, however young."""
+    monkeypatch.setattr(writer, "_COMMIT_BYTES", 2 * TRADES.row.itemsize)
+    store = FakeStore()
+    send, receive = trio.open_memory_channel[Batch](10)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(store.write, receive, config_of(tmp_path), WriterStats())
+        begun = trio.current_time()
+        for _ in range(5):
+            await send.send(feed.trades("X", [NOON]))
+        send.close()
+    assert [rows for _, rows in store.commits] == [2, 2, 1]
+    assert [round(at - begun, 2) for at, _ in store.commits] == [0, 0, 0]
+
+
+@pytest.mark.usefixtures("inline_threads", "autojump_clock")
+async def test_full_store_stops_the_channel(
+    tmp_path: Path, feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With too much in memory nothing more is received, and an apply is asked for at once."""
+    monkeypatch.setattr(writer, "_MAX_PENDING_BYTES", 3 * TRADES.row.itemsize)
+    store = FakeStore(apply_pends=True)
+    send, receive = trio.open_memory_channel[Batch](0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(store.write, receive, config_of(tmp_path), WriterStats())
+        await send.send(feed.trades("X", [NOON] * 4))
+        await trio.sleep(10)
+        with pytest.raises(trio.WouldBlock):
+            send.send_nowait(feed.trades("X", [NOON]))
+        assert len(store.commits) == 1
+        store.apply_pends = False
+        await send.send(feed.trades("X", [NOON]))
+        send.close()
+    assert len(store.commits) == 2
+    assert store.applies[0] - store.commits[0][0] < 0.1
+
+
+async def test_slow_apply_is_done_less_often(tmp_path: Path) -> None:
+    """An apply gets at most half the time, but the promised interval goes before that."""
+    task = writer._Writer(open_store(tmp_path), config_of(tmp_path), WriterStats())
+    assert task._pause_after(0.0) == 1.0
+    assert task._pause_after(0.25) == 0.75
+    assert task._pause_after(2.0) == 2.0
+    assert task._pause_after(4.0) == 1.0
+    assert task._pause_after(9.0) == 0.0
+    task.store.close()
+
+
+async def test_failure_ends_the_writer(tmp_path: Path, feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that fails ends the task with a storage error, and senders see the channel broken."""
+
+    def fail(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(disk, "sync_data", fail)
+    store = open_store(tmp_path)
+    send, receive = trio.open_memory_channel[Batch](1)
+    with pytest.RaisesGroup(pytest.RaisesExc(StorageError, match="No space left"), flatten_subgroups=True):
+        async with trio.open_nursery() as nursery:
+            storage = attrs.evolve(SMALL, journal_sync_secs=0.01)
+            nursery.start_soon(run_writer, store, receive, config_of(tmp_path, storage), WriterStats())
+            await send.send(feed.trades("X", [NOON]))
+            await trio.sleep_forever()
+    with pytest.raises(trio.BrokenResourceError):
+        await send.send(feed.trades("X", [NOON]))
+    store.close()
+
+
+async def test_cancelled_writer_lets_its_commit_finish(tmp_path: Path, feed: Feed) -> None:
+    """A commit at work when the task is cancelled is finished; the store can be used on."""
+    syncing, go_on = threading.Event(), threading.Event()
+    sync_data = disk.sync_data
+
+    def slow(fd: int) -> None:
+        syncing.set()
+        assert go_on.wait(5)
+        sync_data(fd)
+
+    store = open_store(tmp_path)
+    send, receive = trio.open_memory_channel[Batch](1)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(disk, "sync_data", slow)
+        async with trio.open_nursery() as nursery:
+            storage = attrs.evolve(SMALL, journal_sync_secs=0.01)
+            nursery.start_soon(run_writer, store, receive, config_of(tmp_path, storage), WriterStats())
+            await send.send(feed.trades("X", [NOON]))
+            assert await trio.to_thread.run_sync(syncing.wait, 5)
+            nursery.cancel_scope.cancel()
+            go_on.set()
+    store.close()
+    assert read_column(tmp_path, "X", TRADES, "trade_id").tolist() == [1]

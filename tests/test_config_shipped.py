@@ -1,0 +1,73 @@
+"""The shipped logger.toml and docs/configuration.md say what the program does."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import attrs
+import pytest
+
+from multilogger.config import SECTIONS, Config, ExchangeConfig, LoggerConfig, load_config
+from multilogger.config.sources import variable
+from multilogger.exchanges.catalog import BUILT_IN
+
+ROOT = Path(__file__).parents[1]
+EXCHANGES: dict[str, type[ExchangeConfig]] = {name: kind.config_type for name, kind in BUILT_IN.items()}
+CLASSES: dict[tuple[str, ...], type] = {
+    **{(name,): cls for name, cls in SECTIONS.items()},
+    **{("exchanges", name): cls for name, cls in EXCHANGES.items()},
+}
+HEADING = re.compile(r"^##+ `\[([a-z.]+)\]`$")
+ROW = re.compile(r"^\| `(?P<key>\w+)` \| (?P<default>[^|]+) \| [^|]+ \| `(?P<variable>\w+)` \| [^|]+ \|$")
+
+
+def documented() -> dict[tuple[str, ...], tuple[str, str]]:
+    """Return the default and the variable that the documentation gives for each key's path."""
+    found: dict[tuple[str, ...], tuple[str, str]] = {}
+    section: tuple[str, ...] = ()
+    for line in (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8").splitlines():
+        if heading := HEADING.match(line):
+            section = tuple(heading[1].split("."))
+        elif row := ROW.match(line):
+            found[*section, row["key"]] = (row["default"], row["variable"])
+    return found
+
+
+def default_words(field: attrs.Attribute[object]) -> str:
+    """Return a default as the documentation spells it."""
+    if field.default is attrs.NOTHING:
+        return "required"
+    return "none" if field.default is None else f"`{json.dumps(field.default)}`"
+
+
+def fields() -> dict[tuple[str, ...], attrs.Attribute[object]]:
+    """Return every key there is, by its path."""
+    return {(*path, field.name): field for path, cls in CLASSES.items() for field in attrs.fields(cls)}
+
+
+def test_the_shipped_file_equals_the_defaults() -> None:
+    """Running with the shipped file or with its data path alone is the same."""
+    assert load_config(ROOT / "logger.toml", {}, EXCHANGES) == Config(
+        logger=LoggerConfig(data_path=Path("/mnt/md/data")),
+        exchanges={name: cls() for name, cls in EXCHANGES.items()},  # type: ignore[call-arg]  # built-in ones need none
+    )
+
+
+@pytest.mark.parametrize("path", CLASSES)
+def test_the_shipped_file_has_every_key(path: tuple[str, ...]) -> None:
+    """Each key stands in the shipped file, those without a default as a comment that would be accepted."""
+    text = (ROOT / "logger.toml").read_text(encoding="utf-8")
+    table = tomllib.loads(re.sub(r"^# (?=\w+ = )", "", text, flags=re.MULTILINE))
+    for name in path:
+        table = table[name]
+    assert list(table) == [field.name for field in attrs.fields(CLASSES[path])] or set(table) == {
+        field.name for field in attrs.fields(CLASSES[path])
+    }
+
+
+def test_the_documentation_has_every_key() -> None:
+    """Each key is documented with its default and its variable, and no other is."""
+    assert documented() == {path: (default_words(field), variable(path)) for path, field in fields().items()}
