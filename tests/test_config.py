@@ -54,6 +54,14 @@ def at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def bare_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a file with a data path alone."""
+    path = tmp_path_factory.mktemp("bare") / "bare.toml"
+    path.write_text(DATA, encoding="utf-8")
+    return path
+
+
 def load(text: str, env: dict[str, str] | None = None) -> Config:
     """Load a file logger.toml of ``text`` from the working directory."""
     Path("logger.toml").write_text(text, encoding="utf-8")
@@ -360,12 +368,12 @@ def test_any_value_is_taken_unchanged_or_refused(key: str, value: object) -> Non
     text=st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
     key=st.sampled_from(["HEALTH__PORT", "HEALTH__HOST", "EXCHANGES__ALPHA__SYMBOLS", "LOGGER__LOG_LEVEL"]),
 )
-def test_any_text_in_the_environment_is_taken_or_refused(text: str, key: str) -> None:
+def test_any_text_in_the_environment_is_taken_or_refused(bare_file: Path, text: str, key: str) -> None:
     """No text of a variable raises anything but faults, and these name it."""
     name = f"MULTILOGGER__{key}"
     faults: list[str] = []
     try:
-        load_config(None, {"MULTILOGGER__LOGGER__DATA_PATH": "/d", name: text}, TYPES)
+        load_config(bare_file, {name: text}, TYPES)
     except ConfigError as error:
         faults = error.faults
     assert all(fault.startswith(name) for fault in faults)

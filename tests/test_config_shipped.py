@@ -10,7 +10,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from multilogger.config import SECTIONS, Config, ExchangeConfig, LoggerConfig, load_config
+from multilogger.config import SECTIONS, ExchangeConfig, load_config
 from multilogger.config.sources import variable
 from multilogger.exchanges.catalog import BUILT_IN
 
@@ -48,12 +48,11 @@ def fields() -> dict[tuple[str, ...], attrs.Attribute[object]]:
     return {(*path, field.name): field for path, cls in CLASSES.items() for field in attrs.fields(cls)}
 
 
-def test_the_shipped_file_equals_the_defaults() -> None:
+def test_the_shipped_file_equals_the_defaults(tmp_path: Path) -> None:
     """Running with the shipped file or with its data path alone is the same."""
-    assert load_config(ROOT / "logger.toml", {}, EXCHANGES) == Config(
-        logger=LoggerConfig(data_path=Path("/mnt/md/data")),
-        exchanges={name: cls() for name, cls in EXCHANGES.items()},  # type: ignore[call-arg]  # built-in ones need none
-    )
+    alone = tmp_path / "alone.toml"
+    alone.write_text('[logger]\ndata_path = "/mnt/md/data"\n', encoding="utf-8")
+    assert load_config(ROOT / "logger.toml", {}, EXCHANGES) == load_config(alone, {}, EXCHANGES)
 
 
 @pytest.mark.parametrize("path", CLASSES)
@@ -63,9 +62,7 @@ def test_the_shipped_file_has_every_key(path: tuple[str, ...]) -> None:
     table = tomllib.loads(re.sub(r"^# (?=\w+ = )", "", text, flags=re.MULTILINE))
     for name in path:
         table = table[name]
-    assert list(table) == [field.name for field in attrs.fields(CLASSES[path])] or set(table) == {
-        field.name for field in attrs.fields(CLASSES[path])
-    }
+    assert set(table) == {field.name for field in attrs.fields(CLASSES[path])}
 
 
 def test_the_documentation_has_every_key() -> None:

@@ -1,8 +1,9 @@
-"""``multilogger demo``: simulated exchanges, logger and health page; in the end, what was sent against the files."""
+"""``multilogger demo``: simulated exchanges, logger and page; in the end what was sent against the files."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import socket
 import tempfile
@@ -10,19 +11,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import attrs
 import trio
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 
-from multilogger.cli.common import raise_first_expected, read_config, run_trio, wall_clock
+from multilogger.cli.common import run_trio, wall_clock
 from multilogger.cli.live import LiveTable
-from multilogger.config import Config
+from multilogger.cli.verdict import judge, verdict_table
+from multilogger.config import Config, load_config
 from multilogger.exchanges.catalog import exchange_types
-from multilogger.health.status import RateMeter
+from multilogger.health.rates import RateMeter
 from multilogger.log import configure_logging
-from multilogger.simulator.compare import Comparison, compare
 from multilogger.simulator.venues import AnyVenue, demo_venues
 from multilogger.stats import Stats
 from multilogger.supervision.shutdown import signalled
@@ -41,7 +40,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--seconds", type=float, metavar="N", help="stop after N (default: at Ctrl-C)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="keep the files there (default: a new one)")
     parser.add_argument("--seed", type=int, default=1, help="of the simulated markets (default: 1)")
-    parser.add_argument("--rate", type=float, default=500.0, help="messages a second an exchange (default: 500)")
+    parser.add_argument(
+        "--rate", type=float, default=500.0, help="messages a second an exchange (default: 500)"
+    )
     parser.add_argument("--port", type=int, default=8080, help="of the health page (default: 8080, if free)")
     parser.set_defaults(command_main=main)
 
@@ -50,11 +51,13 @@ def main(arguments: argparse.Namespace) -> int:
     """Run the demo; return 0 if the files hold exactly what was sent."""
     configure_logging("auto", "warning")
     data: Path = arguments.data or Path(tempfile.mkdtemp(prefix="multilogger-demo-"))
-    ledgers = data / ".multilogger" / "ledger"
-    venues = demo_venues(arguments.seed, arguments.rate, wall_clock, ledgers)
+    # A directory a run: what an earlier run was sending when it was killed need not be on disk.
+    ledger = data / ".multilogger" / "ledger" / str(wall_clock())
+    venues = demo_venues(arguments.seed, arguments.rate, wall_clock, ledger)
     run_trio(partial(_run, venues, data, arguments.seconds, _free_port(arguments.port)))
-    results = [compare(ledgers, data, venue.name) for venue in venues]
-    return 0 if _report(results, data) else 1
+    verdicts = [judge(ledger, data, venue.name) for venue in venues]
+    Console().print(verdict_table(verdicts, data))
+    return 0 if all(verdict.good for verdict in verdicts) else 1
 
 
 def _free_port(wanted: int) -> int:
@@ -69,7 +72,8 @@ def _free_port(wanted: int) -> int:
 
 
 def _config(venues: list[AnyVenue], data: Path, port: int) -> Config:
-    overrides = {
+    """Return defaults with what the demo needs, whatever file and environment the user has."""
+    settings = {
         "MULTILOGGER__LOGGER__DATA_PATH": str(data),
         "MULTILOGGER__LOGGER__FLUSH_INTERVAL_SECS": "1",
         "MULTILOGGER__HEALTH__HOST": "127.0.0.1",
@@ -77,9 +81,10 @@ def _config(venues: list[AnyVenue], data: Path, port: int) -> Config:
     }
     for venue in venues:
         section = f"MULTILOGGER__EXCHANGES__{venue.name.upper()}"
-        overrides[f"{section}__WS_ENDPOINT"] = venue.ws_url
-        overrides[f"{section}__REST_ENDPOINT"] = venue.rest_url
-    return read_config(None, overrides)
+        settings[f"{section}__WS_ENDPOINT"] = venue.ws_url
+        settings[f"{section}__REST_ENDPOINT"] = venue.rest_url
+    types = {venue.name: exchange_types()[venue.name].config_type for venue in venues}
+    return load_config(Path(os.devnull), settings, types)
 
 
 async def _run(venues: list[AnyVenue], data: Path, seconds: float | None, port: int) -> None:
@@ -96,28 +101,28 @@ async def _run(venues: list[AnyVenue], data: Path, seconds: float | None, port: 
             random=random.Random(),  # noqa: S311 - jitter, no secret
         )
         async with trio.open_nursery() as logger:
-            await logger.start(run_tree, plan)
-            await _watch(plan, seconds)
+            address = await logger.start(run_tree, plan)
+            await _watch(plan, address, seconds)
             await _drain(venues, plan.stats)
             stop.set()
         simulation.cancel_scope.cancel()
 
 
-async def _watch(plan: Plan, seconds: float | None) -> None:
+async def _watch(plan: Plan, address: tuple[str, int], seconds: float | None) -> None:
     """Show what happens until the time is over or the user stops it."""
     with trio.move_on_after(float("inf") if seconds is None else seconds):
         async with trio.open_nursery() as watching:
-            meter = RateMeter(plan.stats)
+            meter = RateMeter(plan.stats, plan.clock)
             watching.start_soon(meter.run)
-            watching.start_soon(_show, plan, meter)
+            watching.start_soon(_show, plan, address, meter)
             await signalled()
             watching.cancel_scope.cancel()
 
 
-async def _show(plan: Plan, meter: RateMeter) -> None:
-    health = plan.config.health
+async def _show(plan: Plan, address: tuple[str, int], meter: RateMeter) -> None:
+    host, port = address
     data = plan.config.logger.data_path
-    title = f"health page http://{health.host}:{health.port}/   files in {data}   Ctrl-C ends it"
+    title = f"health page http://{host}:{port}/   files in {data}   Ctrl-C ends it"
     table = LiveTable(plan.stats, data, meter, title)
     console = Console()
     if not console.is_terminal:
@@ -135,5 +140,6 @@ async def _drain(venues: list[AnyVenue], stats: Stats) -> None:
     for venue in venues:
         venue.pause()
     with trio.move_on_after(_DRAIN_SECS):
-        while any(stats.exchange(venue.name).messages < venue.sent_messages for venue in venues):
+        # The counters are plain numbers, made for being looked at now and then.
+        while any(stats.exchange(venue.name).messages < venue.sent_messages for venue in venues):  # noqa: ASYNC110
             await trio.sleep(0.02)

@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 from rich.table import Table
 
-from multilogger.health.status import RateMeter
+from multilogger.health.rates import RateMeter
 from multilogger.stats import Stats
 
 _WIDTHS: Final = {"MD": ("time", 4), "TRADES": ("trade_time", 4)}

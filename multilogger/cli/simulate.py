@@ -26,7 +26,9 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--exchange", choices=sorted(VENUES), help="only this one")
     parser.add_argument("--seed", type=int, default=1, help="of the market (default: 1)")
-    parser.add_argument("--rate", type=float, default=500.0, help="messages a second an exchange (default: 500)")
+    parser.add_argument(
+        "--rate", type=float, default=500.0, help="messages a second an exchange (default: 500)"
+    )
     parser.add_argument("--ledger", type=Path, metavar="DIR", help="write down there what is sent")
     parser.add_argument(
         "--playback", nargs="+", type=Path, metavar="FILE", help="play these recordings instead of a market"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
-from typing import Final
+from typing import Final, cast
 
 import httpx
 
@@ -56,7 +56,9 @@ class HttpClient:
 
     async def _read(self, response: httpx.Response) -> bytes:
         body = bytearray()
-        async with aclosing(response.aiter_bytes()) as parts:
+        # It is a generator, to be closed where the reading stops; httpx promises less in its annotation.
+        chunks = cast("AsyncGenerator[bytes]", response.aiter_bytes())
+        async with aclosing(chunks) as parts:
             async for part in parts:
                 body += part
                 if len(body) > self._max_body_bytes:

@@ -147,21 +147,16 @@ class Binance(Exchange):
     def parse_trade_data(self, raw: bytes, recv_ns: int = 0) -> list[Trade]:
         """Return the trade in a ``trade`` or ``aggTrade`` frame."""
         kind, message = _event(raw)
-        if kind == "trade":
-            data: TradeData | AggTradeData = convert(message, TradeData, SPECS[kind])
-            trade_id = cast("TradeData", data).t
-        elif kind == "aggTrade":
-            data = convert(message, AggTradeData, SPECS[kind])
-            trade_id = data.a
-        else:
+        if kind not in ("trade", "aggTrade"):
             return []
-        if not (sane_value(data.p) and sane_value(data.q) and 0 <= trade_id < MOST_ID):
+        data = convert(message, TradeData if kind == "trade" else AggTradeData, SPECS[kind])
+        if not (sane_value(data.p) and sane_value(data.q) and 0 <= data.t < MOST_ID):
             raise FrameError("absurd value")
         return [
             Trade(
                 exchange=self.id,
                 symbol=_symbol(message),
-                trade_id=trade_id,
+                trade_id=data.t,
                 time_ns=_sane_time(epoch_ns(data.T)),
                 recv_ns=recv_ns,
                 price=data.p,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any, Final
 
+import attrs
 import msgspec
 
 from multilogger.batch import NO_ORDER, RowBuffer, SymbolTable
@@ -14,9 +15,7 @@ from multilogger.exchanges.base import Confirmed, Event, Rejected, Renew, Send
 from multilogger.exchanges.binance_messages import (
     MOST_ID,
     SPECS,
-    AggTradeData,
     Market,
-    TradeData,
     absurd_ticker,
     absurd_trade,
     decode_agg_trade,
@@ -25,6 +24,9 @@ from multilogger.exchanges.binance_messages import (
     decode_trade,
 )
 from multilogger.exchanges.fields import (
+    FIRST_NS,
+    LAST_NS,
+    MICROSECONDS,
     MOST,
     decode_object,
     diagnose,
@@ -41,8 +43,16 @@ _SYMBOLS_A_REQUEST: Final = 50
 """Two streams each: a request of this size stays far below what the server reads at once."""
 
 
-Parse = Callable[[bytes, int, Market, int, RowBuffer], None]
-"""Of a frame, its symbol's number and market, and the receive time, into rows."""
+@attrs.define(eq=False)
+class _Stream:
+    """A subscribed stream: how its frames are parsed, and what they are about."""
+
+    parse: Callable[[bytes, _Stream, int, RowBuffer], None]
+    decode: Callable[[bytes], Any]
+    kind: str
+    number: int
+    """Of the symbol."""
+    market: Market
 
 
 class BinanceAdapter:
@@ -72,14 +82,14 @@ class BinanceAdapter:
         self._markets = markets
         self._kinds = (trades_stream, md_stream)
         self._daily_volume = daily_volume
-        self._streams: dict[bytes, tuple[Parse, int, Market]] = {}
+        self._streams: dict[bytes, _Stream] = {}
         self._ids = count(1)
         self._requests: dict[int, tuple[str, ...]] = {}
-        self._parsers: dict[str, Parse] = {
-            "trade": self._trade,
-            "aggTrade": self._agg_trade,
-            "ticker": self._ticker,
-            "bookTicker": self._book_ticker,
+        self._parsers = {
+            "trade": (self._trade, decode_trade),
+            "aggTrade": (self._trade, decode_agg_trade),
+            "ticker": (self._ticker, decode_ticker),
+            "bookTicker": (self._book_ticker, decode_book_ticker),
         }
 
     def subscribe(self, symbols: Sequence[str]) -> list[str]:
@@ -88,7 +98,8 @@ class BinanceAdapter:
             market = self._markets.setdefault(symbol, Market())
             number = self._symbols.number(symbol)
             for kind in self._kinds:
-                self._streams[_stream(symbol, kind).encode()] = (self._parsers[kind], number, market)
+                stream = _Stream(*self._parsers[kind], kind, number, market)
+                self._streams[_stream(symbol, kind).encode()] = stream
         portions = range(0, len(symbols), _SYMBOLS_A_REQUEST)
         return [self._request(symbols[at : at + _SYMBOLS_A_REQUEST]) for at in portions]
 
@@ -108,9 +119,9 @@ class BinanceAdapter:
         streams = self._streams
         for frame in frames:
             if frame.startswith(_HEAD):
-                found = streams.get(frame[11 : frame.find(b'"', 11)])
-                if found is not None:
-                    found[0](frame, found[1], found[2], recv_ns, rows)
+                stream = streams.get(frame[11 : frame.find(b'"', 11)])
+                if stream is not None:
+                    stream.parse(frame, stream, recv_ns, rows)
                     continue
             try:
                 self._uncommon(frame, recv_ns, rows, events)
@@ -124,85 +135,62 @@ class BinanceAdapter:
         streams = [_stream(symbol, kind) for symbol in symbols for kind in self._kinds]
         return _encode("SUBSCRIBE", streams, number)
 
-    # One parser a stream. They repeat the packing of a trade: a call with ten arguments costs as much as it.
+    # Values are checked in place: a call costs as much as all comparisons of a row.
 
-    def _trade(self, frame: bytes, number: int, market: Market, recv_ns: int, rows: RowBuffer) -> None:
+    def _trade(self, frame: bytes, stream: _Stream, recv_ns: int, rows: RowBuffer) -> None:
         try:
-            data = decode_trade(frame).data
+            data = stream.decode(frame).data
         except (msgspec.DecodeError, UnicodeDecodeError):
-            self._refuse(frame, "trade")
+            self._refuse(frame, stream.kind)
             return
-        self._pack_trade(data.t, data, number, market, recv_ns, rows, frame)
-
-    def _agg_trade(self, frame: bytes, number: int, market: Market, recv_ns: int, rows: RowBuffer) -> None:
-        try:
-            data = decode_agg_trade(frame).data
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            self._refuse(frame, "aggTrade")
-            return
-        self._pack_trade(data.a, data, number, market, recv_ns, rows, frame)
-
-    def _pack_trade(
-        self,
-        trade_id: int,
-        data: TradeData | AggTradeData,
-        number: int,
-        market: Market,
-        recv_ns: int,
-        rows: RowBuffer,
-        frame: bytes,
-    ) -> None:
-        price, size = data.p, data.q
-        time_ns = epoch_ns(data.T)
-        if not (0 < price < MOST and 0 < size < MOST and sane_time(time_ns) and 0 <= trade_id < MOST_ID):
+        trade_id, price, size, time = data.t, data.p, data.q, data.T
+        time_ns = time * 1_000_000 if time < MICROSECONDS else time * 1_000
+        sane = 0 < price < MOST and 0 < size < MOST and FIRST_NS <= time_ns < LAST_NS
+        if not (sane and 0 <= trade_id < MOST_ID):
             refuse(self._stats, absurd_trade(price, size, trade_id), frame)
             return
         side = 0 if data.m else 1
+        market = stream.market
         market.price, market.size, market.side = price, size, side
         rows.trades += TRADES.pack(
-            number, 0, time_ns, recv_ns, trade_id, price, size, NO_ORDER, NO_ORDER, side
+            stream.number, 0, time_ns, recv_ns, trade_id, price, size, NO_ORDER, NO_ORDER, side
         )
 
-    def _ticker(self, frame: bytes, number: int, market: Market, recv_ns: int, rows: RowBuffer) -> None:
+    def _ticker(self, frame: bytes, stream: _Stream, recv_ns: int, rows: RowBuffer) -> None:
         try:
-            data = decode_ticker(frame).data
+            data = stream.decode(frame).data
         except (msgspec.DecodeError, UnicodeDecodeError):
-            self._refuse(frame, "ticker")
+            self._refuse(frame, stream.kind)
             return
-        last = data.c
+        last, bid, ask = data.c, data.b, data.a
         volume = data.v if self._daily_volume else data.Q
         time_ns = epoch_ns(data.E)
-        if not (0 < last < MOST and 0 < volume < MOST and 0 < data.b < MOST and 0 < data.a < MOST):
-            refuse(self._stats, absurd_ticker(last, volume), frame)
+        sane = 0 < last < MOST and 0 < volume < MOST and 0 < bid < MOST and 0 < ask < MOST
+        if not (sane and sane_time(time_ns)):
+            refuse(self._stats, absurd_ticker(last, volume, time_ns), frame)
             return
-        if not sane_time(time_ns):
-            refuse(self._stats, "bad time", frame)
-            return
-        side = market.ticker_side(last)
+        side = stream.market.ticker_side(last)
         if side is None:
             ignore(self._stats, "ticker before the first trade")
             return
-        rows.md += MD.pack(number, 0, time_ns, recv_ns, last, volume, data.b, data.a, side)
+        rows.md += MD.pack(stream.number, 0, time_ns, recv_ns, last, volume, bid, ask, side)
 
-    def _book_ticker(self, frame: bytes, number: int, market: Market, recv_ns: int, rows: RowBuffer) -> None:
+    def _book_ticker(self, frame: bytes, stream: _Stream, recv_ns: int, rows: RowBuffer) -> None:
         try:
-            data = decode_book_ticker(frame).data
+            data = stream.decode(frame).data
         except (msgspec.DecodeError, UnicodeDecodeError):
-            self._refuse(frame, "bookTicker")
+            self._refuse(frame, stream.kind)
             return
-        if not (0 < data.b < MOST and 0 < data.a < MOST):
-            refuse(self._stats, "bad quote", frame)
+        bid, ask = data.b, data.a
+        if not (0 < bid < MOST and 0 < ask < MOST and FIRST_NS <= recv_ns < LAST_NS):
+            refuse(self._stats, "bad quote" if FIRST_NS <= recv_ns < LAST_NS else "bad time", frame)
             return
-        if not sane_time(recv_ns):
-            refuse(self._stats, "bad time", frame)
-            return
-        if market.price == 0.0:
+        last = stream.market
+        if last.side is None or last.price == 0.0:
             ignore(self._stats, "bookTicker before the first trade")
             return
         # Spot's bookTicker tells no time: the receive time stands for it.
-        rows.md += MD.pack(
-            number, 0, recv_ns, recv_ns, market.price, market.size, data.b, data.a, market.side
-        )
+        rows.md += MD.pack(stream.number, 0, recv_ns, recv_ns, last.price, last.size, bid, ask, last.side)
 
     def _refuse(self, frame: bytes, kind: str) -> None:
         """Say why a typed decoder refused a frame."""
@@ -228,7 +216,7 @@ class BinanceAdapter:
     def _other_stream(self, stream: str, frame: bytes, recv_ns: int, rows: RowBuffer) -> None:
         found = self._streams.get(stream.encode())
         if found is not None:
-            found[0](frame, found[1], found[2], recv_ns, rows)
+            found.parse(frame, found, recv_ns, rows)
             return
         kind = stream.partition("@")[2]
         ignore(self._stats, "unsubscribed symbol" if kind in self._kinds else kind or stream)

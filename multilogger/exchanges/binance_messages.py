@@ -19,7 +19,7 @@ from typing import Final
 import attrs
 import msgspec
 
-from multilogger.exchanges.fields import MOST, Spec
+from multilogger.exchanges.fields import MOST, Spec, sane_time
 
 
 class TradeData(msgspec.Struct, gc=False):
@@ -32,14 +32,8 @@ class TradeData(msgspec.Struct, gc=False):
     m: bool
 
 
-class AggTradeData(msgspec.Struct, gc=False):
-    """``@aggTrade``: fills of one taker order at one price."""
-
-    a: int
-    p: float
-    q: float
-    T: int
-    m: bool
+class AggTradeData(TradeData, gc=False, rename={"t": "a"}):
+    """``@aggTrade``: fills of one taker order at one price, with ids of their own."""
 
 
 class TickerData(msgspec.Struct, gc=False):
@@ -132,8 +126,10 @@ def absurd_trade(price: float, size: float, trade_id: int) -> str:
     return "bad time" if 0 <= trade_id < MOST_ID else "bad id"
 
 
-def absurd_ticker(last: float, volume: float) -> str:
-    """Return why a ticker of the right types and a sane time is refused."""
+def absurd_ticker(last: float, volume: float, time_ns: int) -> str:
+    """Return why a ticker of the right types is refused."""
     if not 0 < last < MOST:
         return "bad price"
-    return "bad quote" if 0 < volume < MOST else "bad size"
+    if not 0 < volume < MOST:
+        return "bad size"
+    return "bad quote" if sane_time(time_ns) else "bad time"

@@ -23,6 +23,8 @@ from multilogger.exchanges.coinbase_messages import (
     decode_ticker,
 )
 from multilogger.exchanges.fields import (
+    FIRST_NS,
+    LAST_NS,
     MOST,
     IsoClock,
     Spec,
@@ -31,7 +33,6 @@ from multilogger.exchanges.fields import (
     ignore,
     order_id,
     refuse,
-    sane_time,
 )
 from multilogger.records import Flag
 from multilogger.stats import ExchangeStats
@@ -122,7 +123,9 @@ class CoinbaseAdapter:
             self._refuse(frame, MATCH_SPEC)
             return
         price, size, trade_id = data.price, data.size, data.trade_id
-        if not (0 < price < MOST and 0 < size < MOST and 0 <= trade_id < MOST_ID and sane_time(time_ns)):
+        if not (
+            0 < price < MOST and 0 < size < MOST and 0 <= trade_id < MOST_ID and FIRST_NS <= time_ns < LAST_NS
+        ):
             refuse(self._stats, absurd(price, size, time_ns, "bad id"), frame)
             return
         maker, taker = order_id(data.maker_order_id), order_id(data.taker_order_id)
@@ -145,7 +148,7 @@ class CoinbaseAdapter:
         price, bid, ask = data.price, data.best_bid, data.best_ask
         volume = data.volume_24h if self._daily_volume else data.last_size
         sane = 0 < price < MOST and 0 < volume < MOST and 0 < bid < MOST and 0 < ask < MOST
-        if not (sane and sane_time(time_ns)):
+        if not (sane and FIRST_NS <= time_ns < LAST_NS):
             refuse(self._stats, absurd(price, volume, time_ns, "bad quote"), frame)
             return
         flags = 0 if product.ticked else Flag.REPLAYED

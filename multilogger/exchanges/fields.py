@@ -17,15 +17,14 @@ T = TypeVar("T")
 
 MOST: Final = 1e15
 """Prices and sizes from here on are absurd; so is NaN, which no comparison holds for."""
-_FIRST_NS: Final = 946_684_800 * 10**9
+FIRST_NS: Final = 946_684_800 * 10**9
 """2000-01-01: no exchange of ours is older."""
-_LAST_NS: Final = 2**32 * 10**9
+LAST_NS: Final = 2**32 * 10**9
 """Beyond the seconds that a u4 column holds."""
-_MICROSECONDS: Final = 10**14
+MICROSECONDS: Final = 10**14
 """Epoch times from here on are in microseconds; in milliseconds they would be beyond the year 5000."""
 _MOST_KINDS: Final = 50
 _SAMPLE_BYTES: Final = 200
-_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _ISO: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:Z|\+00:00)", re.ASCII)
 
 Spec = Sequence[tuple[str, Any, str]]
@@ -34,12 +33,12 @@ Spec = Sequence[tuple[str, Any, str]]
 
 def sane_time(time_ns: int) -> bool:
     """Return whether a time is one that a column can hold and an exchange can mean."""
-    return _FIRST_NS <= time_ns < _LAST_NS
+    return FIRST_NS <= time_ns < LAST_NS
 
 
 def epoch_ns(value: int) -> int:
     """Return the nanoseconds of an epoch time in milliseconds or microseconds."""
-    return value * 1_000 if value >= _MICROSECONDS else value * 1_000_000
+    return value * 1_000 if value >= MICROSECONDS else value * 1_000_000
 
 
 class IsoClock:
@@ -75,7 +74,11 @@ class IsoClock:
 
 def order_id(text: str) -> bytes:
     """Return the 16 bytes of a UUID in textual order; zeros for anything else."""
-    return bytes.fromhex(text.replace("-", "")) if _UUID.fullmatch(text) else NO_ORDER
+    try:
+        octets = bytes.fromhex(text.replace("-", ""))
+    except ValueError:
+        return NO_ORDER
+    return octets if len(octets) == len(NO_ORDER) else NO_ORDER
 
 
 def refuse(stats: ExchangeStats, reason: str, frame: bytes) -> None:

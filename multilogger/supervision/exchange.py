@@ -6,7 +6,7 @@ import structlog
 import trio
 
 from multilogger.connection.backoff import Backoff
-from multilogger.connection.pool import Pool
+from multilogger.connection.pool import Pool, check_capacity
 from multilogger.connection.refusals import report_refusals
 from multilogger.errors import ListingError
 from multilogger.exchanges.base import Exchange
@@ -70,4 +70,5 @@ def _follow(
         stats.set_aside[symbol] = NOT_LISTED
         log.warning("symbol set aside", exchange=exchange.id, symbol=symbol, why=NOT_LISTED)
     log.info("listing", exchange=exchange.id, listed=len(listed), wanted=len(wanted))
+    check_capacity(exchange, len(wanted))
     pool.update(wanted)

@@ -28,7 +28,7 @@ from multilogger.connection.backoff import Backoff
 from multilogger.connection.feed import Feed
 from multilogger.connection.http import open_http_client
 from multilogger.connection.link import make_connector
-from multilogger.connection.pool import Pool
+from multilogger.connection.pool import Pool, check_capacity
 from multilogger.exchanges.base import Exchange, Services
 from multilogger.health.app import serve_health
 from multilogger.quality.filter import QualityFilter
@@ -64,18 +64,28 @@ class Plan:
         return Stats(started_ns=self.clock())
 
 
-async def run_tree(plan: Plan, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+Address = tuple[str, int]
+
+
+async def run_tree(
+    plan: Plan, *, task_status: trio.TaskStatus[Address | None] = trio.TASK_STATUS_IGNORED
+) -> None:
     """Run everything until a stop is requested; return when all that was accepted is on disk.
+
+    Args:
+        plan: what to run.
+        task_status: started, with host and port of the health server if there is one, when recovery is over.
 
     Raises:
         StartupError: the data path, the health port or the configured symbols can't be used as asked.
         StorageError: the writer can't keep what was accepted.
     """
     async with trio.open_nursery() as root:
+        address: Address | None = None
         if plan.config.health.enabled:
-            await root.start(serve_health, plan.stats, plan.config, plan.clock)
+            address = await root.start(serve_health, plan.stats, plan.config, plan.clock)
         async with opened_store(plan) as store:
-            task_status.started()
+            task_status.started(address)
             await write_feeds(plan, store)
         log.info("stopped", rows=plan.stats.writer.rows)
         root.cancel_scope.cancel()
@@ -147,7 +157,7 @@ def exchange_life(
     check_capacity(exchange, len(explicit))
 
     async def life() -> None:
-        pool = Pool(exchange, feed, plan.config.logger.buffer_size, plan.clock, plan.random)
+        pool = Pool(exchange, feed, plan.config.logger.buffer_size, plan.random)
         await run_exchange(exchange, pool, explicit, Backoff(plan.random), stats)
 
     return life

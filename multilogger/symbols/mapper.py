@@ -1,8 +1,9 @@
 """Names across exchanges: what a venue symbol is, what is the same thing elsewhere.
 
 :meth:`SymbolMapper.normalize` is exact: Binance's ``BTCUSDT`` is ``BTC-USDT``. The mapping file adds
-equivalences on top: it may list ``BTCUSDT`` under ``BTC-USD`` too, and then ``to_exchange("BTC-USD", "binance")``
-is ``BTCUSDT``, and the two are equivalent, as are all symbols of one base whose quotes are in one group.
+equivalences on top: it may list ``BTCUSDT`` under ``BTC-USD`` too, and then
+``to_exchange("BTC-USD", "binance")`` is ``BTCUSDT``, and the two are equivalent, as are all symbols of one
+base whose quotes are in one group.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class SymbolMapper:
     def normalize(self, exchange: str, symbol: str) -> str:
         """Return the normalized name of a venue symbol, by its true base and quote.
 
-        The listing decides; without one the mapping file does, by the entry whose own quote the symbol ends in.
+        The listing decides; without one the mapping file does, by the entry whose quote ends the symbol.
 
         Raises:
             UnknownSymbol: neither knows the symbol.

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 import random
-import struct
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import attrs
 import trio
+from connection_wire import URL, clock
 from trio.testing import memory_stream_pair
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
 from multilogger.batch import Batch, RowBuffer, SymbolTable
 from multilogger.config import ExchangeConfig
 from multilogger.connection.feed import Feed
-from multilogger.connection.link import WebSocketLink, make_connector
+from multilogger.connection.link import make_connector
 from multilogger.connection.pool import Pool
 from multilogger.exchanges.base import (
     Adapter,
@@ -34,89 +33,6 @@ from multilogger.records import ExchangeId, MarketData, Trade
 from multilogger.stats import ExchangeStats
 from multilogger.symbols.instruments import SymbolInfo
 from multilogger.tables import TRADES, Array
-
-NOW_NS = 1_795_341_600_000_000_000
-TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
-URL = "ws://venue.test:9000/feed?x=1"
-_MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-
-
-def clock() -> int:
-    """A clock that stands."""
-    return NOW_NS
-
-
-def frame(payload: bytes, opcode: int = TEXT, *, fin: bool = True, first: int | None = None) -> bytes:
-    """Return a frame as a server sends it; ``first`` overrides the whole first byte."""
-    head = bytes([(0x80 if fin else 0) | opcode if first is None else first])
-    if len(payload) < 126:
-        return head + bytes([len(payload)]) + payload
-    if len(payload) < 1 << 16:
-        return head + b"\x7e" + struct.pack(">H", len(payload)) + payload
-    return head + b"\x7f" + struct.pack(">Q", len(payload)) + payload
-
-
-async def read_head(stream: trio.abc.Stream) -> bytes:
-    """Return an HTTP head."""
-    head = b""
-    while not head.endswith(b"\r\n\r\n"):
-        head += bytes(await stream.receive_some(1))
-    return head
-
-
-def response_head(request: bytes) -> bytes:
-    """Return the answer that accepts a WebSocket request."""
-    key = request.lower().split(b"sec-websocket-key: ")[1].split(b"\r\n")[0]
-    start = request.lower().index(key)
-    digest = hashlib.sha1(request[start : start + len(key)] + _MAGIC, usedforsecurity=False).digest()
-    return (
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: " + base64.b64encode(digest) + b"\r\n\r\n"
-    )
-
-
-def make_link(stream: trio.abc.Stream, limits: Limits | None = None, url: str = URL) -> WebSocketLink:
-    """Return a link that will find ``stream`` instead of a network."""
-
-    async def open_stream(host: str, port: int) -> trio.abc.Stream:  # noqa: ARG001 - the opener's signature
-        await trio.lowlevel.checkpoint()
-        return stream
-
-    return WebSocketLink(
-        url,
-        ("A", "B"),
-        lambda: WordAdapter(SymbolTable(ExchangeId("words")), ExchangeStats("words")),
-        limits=limits or Limits(messages_per_second=1000),
-        clock=clock,
-        open_stream=open_stream,
-    )
-
-
-async def connect_pair(
-    nursery: trio.Nursery, limits: Limits | None = None
-) -> tuple[WebSocketLink, trio.abc.Stream]:
-    """Return a connected link and the server's end, on which the test speaks raw bytes."""
-    client, server = memory_stream_pair()
-    link = make_link(client, limits)
-
-    async def answer() -> None:
-        await server.send_all(response_head(await read_head(server)))
-
-    nursery.start_soon(answer)
-    await link.connect(nursery)
-    return link, server
-
-
-async def connect_served(nursery: trio.Nursery) -> tuple[WebSocketLink, WebSocketConnection]:
-    """Return a connected link and trio-websocket's server end of it."""
-    client, server = memory_stream_pair()
-    link = make_link(client)
-    nursery.start_soon(link.connect, nursery)
-    request = await wrap_server_stream(nursery, server)
-    peer = await request.accept()
-    while not link.is_connected:
-        await trio.lowlevel.checkpoint()
-    return link, peer
 
 
 @attrs.define
@@ -316,22 +232,25 @@ class Rig:
             ids += batch.rows[TRADES.number]["trade_id"].tolist()
 
 
+async def no_listing(url: str, params: object = None) -> bytes:  # noqa: ARG001 - the contract's
+    """Answer with nothing."""
+    await trio.lowlevel.checkpoint()
+    return b""
+
+
 def make_rig(
     nursery: trio.Nursery,
     *,
     channel_size: float = math.inf,
     limits: Limits | None = None,
-    **config: float,
+    **config: Any,
 ) -> Rig:
     """Return a rig; ``config`` goes into the exchange's configuration."""
     venue = Venue(nursery)
 
-    async def http_get(url: str, params: object = None) -> bytes:  # noqa: ARG001 - the contract's
-        return b""
-
     connector = make_connector(clock, open_stream=venue.open_stream)
     settings = attrs.evolve(ExchangeConfig(ws_endpoint=URL, rest_endpoint="http://venue.test"), **config)
-    exchange = Words(settings, Services(http_get, connector))
+    exchange = Words(settings, Services(no_listing, connector))
     if limits is not None:
         exchange.limits = limits  # type: ignore[misc]  # a class variable for exchanges, an attribute for this one
     stats = ExchangeStats("words")
@@ -343,5 +262,5 @@ def make_rig(
 async def until(condition: Callable[[], bool], step: float = 0.01) -> None:
     """Wait until a condition holds; on the virtual clock that takes no time."""
     with trio.fail_after(10_000):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is waited for sets no event
             await trio.sleep(step)

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import itertools
 import struct
 
 import pytest
-from connection_peer import BINARY, CLOSE, PING, PONG, TEXT, frame
+from connection_wire import BINARY, CLOSE, PING, PONG, TEXT, frame
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ def split(data: bytes, cuts: list[int], limit: int = LIMIT) -> tuple[FrameSplitt
     splitter = FrameSplitter(limit)
     edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
     messages: list[bytes] = []
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in itertools.pairwise(edges):
         messages += splitter.feed(data[start:stop])
     return splitter, messages
 

@@ -4,7 +4,6 @@ import itertools
 import random
 
 import httpx
-import numpy as np
 import pytest
 import trio
 from connection_peer import make_rig
@@ -74,7 +73,8 @@ async def test_pace_is_fair_and_exact(nursery: trio.Nursery, autojump_clock: Moc
         nursery.start_soon(take, number)
         await trio.testing.wait_all_tasks_blocked()
     await trio.sleep(2)
-    assert turns == [(number, pytest.approx(number / 4)) for number in range(4)]
+    assert [number for number, _ in turns] == [0, 1, 2, 3]
+    assert [at for _, at in turns] == pytest.approx([0, 0.25, 0.5, 0.75])
     before = autojump_clock.current_time()
     await pace.turn()
     assert autojump_clock.current_time() == before
@@ -95,7 +95,7 @@ async def test_pace_with_a_burst(autojump_clock: MockClock) -> None:
 async def test_refusals_are_logged_once_a_minute_and_reason(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
-    """A thousand refusals are one line with their number and the newest sample; none are none; the rest at the end."""
+    """A thousand refusals are one line, none are none, and the rest is told at the end."""
     stats = ExchangeStats("words")
     with capture_logs() as logs:
         nursery.start_soon(report_refusals, stats)
@@ -110,8 +110,7 @@ async def test_refusals_are_logged_once_a_minute_and_reason(
         ]
         stats.refused["no id"] += 2
         nursery.cancel_scope.cancel()
-        await_end = trio.CancelScope(shield=True)
-        with await_end:
+        with trio.CancelScope(shield=True):
             await trio.testing.wait_all_tasks_blocked()
         assert [(line["reason"], line["count"]) for line in logs[2:]] == [("no id", 2)]
     assert autojump_clock.current_time() == pytest.approx(181)
@@ -134,7 +133,6 @@ async def test_dropped_rows_are_not_counted_and_not_sent(nursery: trio.Nursery) 
     await collector.hand_over()
     assert rig.received_now() == []
     assert rig.stats.rows == {"TRADES": 0}
-    assert np.dtype(TRADES.row).itemsize > 0
 
 
 async def test_a_cancelled_hand_over_sends_once(nursery: trio.Nursery) -> None:

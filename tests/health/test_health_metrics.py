@@ -98,3 +98,13 @@ def test_every_metric_has_words() -> None:
     """No metric goes without help."""
     registry = make_registry(busy_stats(), make_config("alpha"), lambda: NOW)
     assert all(metric.documentation for metric in registry.collect())
+
+
+def test_the_suggested_alerts_name_metrics_that_exist() -> None:
+    """The alert rules of docs/operations.md are about metrics that are exposed."""
+    rules = (DOCS.parent / "operations.md").read_text(encoding="utf-8")
+    named = set(
+        re.findall(r"\b(?:multilogger|process)_[a-z_]+\b", "\n".join(re.findall("expr: (.*)", rules)))
+    )
+    assert named
+    assert named <= {name for name, _ in scrape(busy_stats())}

@@ -26,7 +26,9 @@ def clock() -> int:
     return START_NS + int(trio.current_time() * 1e9)
 
 
-def instrument(symbol: str, base: str, quote: str, price: str = "100.00", *, online: bool = True) -> Instrument:
+def instrument(
+    symbol: str, base: str, quote: str, price: str = "100.00", *, online: bool = True
+) -> Instrument:
     """Return an instrument."""
     return Instrument(symbol=symbol, base=base, quote=quote, price=price, online=online)
 

@@ -24,7 +24,18 @@ def played(source: Market, steps: int = 50) -> list[Cascade]:
 
 def told(cascades: list[Cascade]) -> list[tuple[object, ...]]:
     return [
-        (f.trade_id, f.sequence, f.time_ns, f.price, f.size, f.bought, f.maker, f.taker, c.quote.bid, c.quote.ask)
+        (
+            f.trade_id,
+            f.sequence,
+            f.time_ns,
+            f.price,
+            f.size,
+            f.bought,
+            f.maker,
+            f.taker,
+            c.quote.bid,
+            c.quote.ask,
+        )
         for c in cascades
         for f in c.fills
     ]
@@ -41,7 +52,9 @@ def test_trade_ids_are_contiguous_per_instrument() -> None:
     """Every instrument counts its trades one by one from the first id, while sequences jump."""
     cascades = played(market())
     for symbol in {cascade.instrument.symbol for cascade in cascades}:
-        fills = [fill for cascade in cascades if cascade.instrument.symbol == symbol for fill in cascade.fills]
+        fills = [
+            fill for cascade in cascades if cascade.instrument.symbol == symbol for fill in cascade.fills
+        ]
         assert [fill.trade_id for fill in fills] == list(range(500, 500 + len(fills)))
         jumps = {after.sequence - before.sequence for before, after in zip(fills, fills[1:], strict=False)}
         assert min(jumps) >= 1

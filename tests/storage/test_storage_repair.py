@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import attrs
@@ -57,6 +58,21 @@ def ids(path: Path) -> list[int]:
     return found
 
 
+class StoppingWrite:
+    """Stands for ``disk.write`` up to a call that stops the program."""
+
+    def __init__(self, stop: int) -> None:
+        self.left = stop
+        self.write = disk.write
+
+    def __call__(self, fd: int, data: memoryview | bytes, offset: int) -> None:
+        """Write, or stop."""
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+        self.write(fd, data, offset)
+
+
 def test_shortened_column(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The rows that are complete stay, the rest of the others is set aside, and recording goes on."""
     feed = written(tmp_path)
@@ -102,22 +118,9 @@ def test_interrupted_repair_is_repeated(tmp_path: Path, monkeypatch: pytest.Monk
     open_store(expected).close()
     for stop in range(1, 60, 3):
         copy = fork(tmp_path / "a", tmp_path / str(stop))
-        calls = 0
-        writing = disk.write
-
-        def stopping(fd: int, data: memoryview | bytes, offset: int, stop: int = stop) -> None:
-            nonlocal calls
-            calls += 1
-            if calls == stop:
-                raise KeyboardInterrupt
-            writing(fd, data, offset)
-
-        with monkeypatch.context() as patched:
-            patched.setattr(disk, "write", stopping)
-            try:
-                crash(open_store(copy))
-            except KeyboardInterrupt:
-                pass
+        with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
+            patched.setattr(disk, "write", StoppingWrite(stop))
+            crash(open_store(copy))
         open_store(copy).close()
         assert column_files(copy) == column_files(expected)
     assert ids(expected) == [1, 2, 3, 6, 7, 8]
@@ -158,7 +161,7 @@ def test_rows_unknown_to_the_journal(
     store = open_store(tmp_path)
     store.commit([feed.trades(SYMBOL, [NOON + 9])])
     store.close()
-    assert ids(tmp_path) == [1, 2, 3, 4, 5, 5][:kept] + [6]
+    assert ids(tmp_path) == [*[1, 2, 3, 4, 5, 5][:kept], 6]
     assert ("trade_id" in quarantined(tmp_path)) is not same_boot
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import attrs
@@ -292,7 +293,12 @@ def test_failed_sync_ends_the_commits(tmp_path: Path, monkeypatch: pytest.Monkey
         patched.setattr(disk, "sync_data", fail)
         with pytest.raises(StorageError, match="Input/output error"):
             store.commit([feed.trades(SYMBOL, [NOON + 1])])
-    for call in (lambda: store.commit([feed.trades(SYMBOL, [NOON + 2])]), store.apply, store.checkpoint):
+    calls: list[Callable[[], None]] = [
+        lambda: store.commit([feed.trades(SYMBOL, [NOON + 2])]),
+        store.apply,
+        store.checkpoint,
+    ]
+    for call in calls:
         with pytest.raises(StorageError, match="failed before"):
             call()
     store.close()
@@ -303,9 +309,12 @@ def test_failed_sync_ends_the_commits(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_foreign_change_while_running_is_refused(tmp_path: Path) -> None:
     """A file that someone else made longer, shorter or removed stops the store instead of skewing rows."""
-    for number, change in enumerate(
-        (os.unlink, lambda file: os.truncate(file, 5), lambda f: os.truncate(f, 9))
-    ):
+    changes: list[Callable[[Path], None]] = [
+        Path.unlink,
+        lambda file: os.truncate(file, 5),
+        lambda file: os.truncate(file, 9),
+    ]
+    for number, change in enumerate(changes):
         path = tmp_path / str(number)
         feed = Feed()
         store = open_store(path)
@@ -359,12 +368,15 @@ def test_files_are_synced_one_by_one_where_the_filesystem_needs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a filesystem whose ``syncfs`` is not trusted, each file written to is synced."""
-    synced = []
+    synced: list[str] = []
     sync = disk.sync
+
+    def noting(fd: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{fd}").readlink()))
+        sync(fd)
+
     monkeypatch.setattr(disk, "filesystem_type", lambda _: "nfs4")
-    monkeypatch.setattr(
-        disk, "sync", lambda fd: (synced.append(os.readlink(f"/proc/self/fd/{fd}")), sync(fd))
-    )
+    monkeypatch.setattr(disk, "sync", noting)
     store = open_store(tmp_path)
     store.commit([Feed().trades(SYMBOL, [NOON])])
     store.apply()

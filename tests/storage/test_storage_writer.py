@@ -11,6 +11,7 @@ import attrs
 import pytest
 import trio
 from storage_tools import NOON, SMALL, Feed, crash, open_store, read_column
+from trio.testing import MockClock
 
 from multilogger.batch import Batch
 from multilogger.config import Config, LoggerConfig, StorageConfig
@@ -94,15 +95,15 @@ async def test_everything_is_in_the_columns_at_the_end(tmp_path: Path, feed: Fee
     assert stats.recovered_rows == 0
 
 
-@pytest.mark.usefixtures("inline_threads", "autojump_clock")
-async def test_cadence(tmp_path: Path, feed: Feed) -> None:
+@pytest.mark.usefixtures("inline_threads")
+async def test_cadence(tmp_path: Path, feed: Feed, autojump_clock: MockClock) -> None:
     """A row is committed a sync interval after it came, applied within a second, checkpointed when due."""
     stats = WriterStats()
     store = FakeStore()
     send, receive = trio.open_memory_channel[Batch](10)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(store.write, receive, config_of(tmp_path), stats)
-        begun = trio.current_time()
+        begun = autojump_clock.current_time()
         for second in range(40):
             await send.send(feed.trades("X", [NOON + second]))
             await trio.sleep(0.1)
@@ -121,9 +122,9 @@ async def test_cadence(tmp_path: Path, feed: Feed) -> None:
     assert [round(at - begun) for at in store.checkpoints] == [30, 40]
 
 
-@pytest.mark.usefixtures("inline_threads", "autojump_clock")
+@pytest.mark.usefixtures("inline_threads")
 async def test_large_commit_does_not_wait(
-    tmp_path: Path, feed: Feed, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, feed: Feed, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
 ) -> None:
     """A commit is due at its size, however young."""
     monkeypatch.setattr(writer, "_COMMIT_BYTES", 2 * TRADES.row.itemsize)
@@ -131,7 +132,7 @@ async def test_large_commit_does_not_wait(
     send, receive = trio.open_memory_channel[Batch](10)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(store.write, receive, config_of(tmp_path), WriterStats())
-        begun = trio.current_time()
+        begun = autojump_clock.current_time()
         for _ in range(5):
             await send.send(feed.trades("X", [NOON]))
         send.close()
@@ -139,9 +140,9 @@ async def test_large_commit_does_not_wait(
     assert [round(at - begun, 2) for at, _ in store.commits] == [0, 0, 0]
 
 
-@pytest.mark.usefixtures("inline_threads", "autojump_clock")
+@pytest.mark.usefixtures("inline_threads")
 async def test_full_store_stops_the_channel(
-    tmp_path: Path, feed: Feed, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, feed: Feed, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
 ) -> None:
     """With too much in memory nothing more is received, and an apply is asked for at once."""
     monkeypatch.setattr(writer, "_MAX_PENDING_BYTES", 3 * TRADES.row.itemsize)
@@ -151,6 +152,7 @@ async def test_full_store_stops_the_channel(
         nursery.start_soon(store.write, receive, config_of(tmp_path), WriterStats())
         await send.send(feed.trades("X", [NOON] * 4))
         await trio.sleep(10)
+        assert autojump_clock.current_time() >= 10
         with pytest.raises(trio.WouldBlock):
             send.send_nowait(feed.trades("X", [NOON]))
         assert len(store.commits) == 1
@@ -161,7 +163,7 @@ async def test_full_store_stops_the_channel(
     assert store.applies[0] - store.commits[0][0] < 0.1
 
 
-async def test_slow_apply_is_done_less_often(tmp_path: Path) -> None:
+def test_slow_apply_is_done_less_often(tmp_path: Path) -> None:
     """An apply gets at most half the time, but the promised interval goes before that."""
     task = writer._Writer(open_store(tmp_path), config_of(tmp_path), WriterStats())
     assert task._pause_after(0.0) == 1.0
