@@ -17,7 +17,7 @@ from rich.live import Live
 
 from multilogger.cli.common import run_trio, wall_clock
 from multilogger.cli.live import LiveTable
-from multilogger.cli.verdict import judge, verdict_table
+from multilogger.cli.verdict import judge, verdict_lines
 from multilogger.config import Config, load_config
 from multilogger.exchanges.catalog import exchange_types
 from multilogger.health.rates import RateMeter
@@ -56,7 +56,10 @@ def main(arguments: argparse.Namespace) -> int:
     venues = demo_venues(arguments.seed, arguments.rate, wall_clock, ledger)
     run_trio(partial(_run, venues, data, arguments.seconds, _free_port(arguments.port)))
     verdicts = [judge(ledger, data, venue.name) for venue in venues]
-    Console().print(verdict_table(verdicts, data))
+    console = Console(soft_wrap=True)
+    console.print(f"what the exchanges sent, against what plain NumPy finds in {data}:", markup=False)
+    for line in verdict_lines(verdicts):
+        console.print(line, highlight=False)
     return 0 if all(verdict.good for verdict in verdicts) else 1
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
-from rich.table import Table
 
 from multilogger.simulator.compare import TableComparison, compare
 
@@ -54,22 +54,18 @@ def judge(ledger: Path, data: Path, exchange: str) -> ExchangeVerdict:
     return ExchangeVerdict(tables)
 
 
-def verdict_table(verdicts: list[ExchangeVerdict], data: Path) -> Table:
-    """Return what is to be printed."""
-    table = Table(title=f"sent and stored, in {data}", title_justify="left")
-    table.add_column("exchange")
-    table.add_column("table")
-    for heading in ("sent", "on disk", "missing", "extra", "duplicates", "skew", "out of order"):
-        table.add_column(heading, justify="right")
-    table.add_column("verdict")
+def verdict_lines(verdicts: list[ExchangeVerdict]) -> Iterator[str]:
+    """Give a line a table, in rich's markup, and some of the differences where there are any."""
     for verdict in (part for whole in verdicts for part in whole.tables):
         result = verdict.result
-        missing = result.missing - verdict.lost_in_kills
-        counts = [result.sent - verdict.lost_in_kills, result.on_disk, missing, result.extra]
-        counts += [result.duplicates, result.skew, result.time_decreasing]
-        mark = "[green]sent = stored" if verdict.good else "[red]DIFFERENT"
-        table.add_row(verdict.exchange, result.table, *(f"{count:,}" for count in counts), mark)
-    if not all(verdict.good for verdict in verdicts):
-        samples = [s for whole in verdicts for part in whole.tables for s in part.result.samples]
-        table.caption = "\n".join(samples[:10])
-    return table
+        mark = "[green]ok  [/green]" if verdict.good else "[red]FAIL[/red]"
+        sent = result.sent - verdict.lost_in_kills
+        equal = "=" if result.on_disk == sent else "≠"
+        yield (
+            f"{mark} {verdict.exchange:<9}{result.table:<7} {sent:>9,} rows sent {equal} "
+            f"{result.on_disk:>9,} rows on disk: {result.missing - verdict.lost_in_kills} missing, "
+            f"{result.extra} extra, {result.duplicates} duplicates, {result.skew} skew, "
+            f"{result.time_decreasing} out of order"
+        )
+        if not verdict.good:
+            yield from (f"     {sample}" for sample in result.samples)

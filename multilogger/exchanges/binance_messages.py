@@ -32,8 +32,10 @@ class TradeData(msgspec.Struct, gc=False):
     m: bool
 
 
-class AggTradeData(TradeData, gc=False, rename={"t": "a"}):
+class AggTradeData(TradeData, gc=False):
     """``@aggTrade``: fills of one taker order at one price, with ids of their own."""
+
+    t: int = msgspec.field(name="a")
 
 
 class TickerData(msgspec.Struct, gc=False):

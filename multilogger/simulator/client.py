@@ -28,6 +28,8 @@ class Client:
     """Of the close frame it ends with; None: there is none."""
     close_reason: str = ""
     leaving: trio.Event = attrs.field(factory=trio.Event)
+    spoke: bool = False
+    """Whether any message has come from it."""
     requests: deque[float] = attrs.field(factory=deque)
     """Times of its last requests, as many as the limit allows in a second."""
     unsubscribe_all: Callable[[], None] = lambda: None

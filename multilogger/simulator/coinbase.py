@@ -62,7 +62,7 @@ class CoinbaseVenue(Venue[Client]):
     async def attend(self, client: Client) -> None:
         """Hang up on a client that does not subscribe in time."""
         await trio.sleep(SUBSCRIBE_SECS)
-        if not client.requests:
+        if not client.spoke:
             client.leave(1000)
 
     # Requests.

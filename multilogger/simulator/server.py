@@ -84,6 +84,7 @@ async def _converse(venue: Venue[C], client: C, ws: WebSocketConnection) -> None
 async def _read(venue: Venue[C], client: C, ws: WebSocketConnection) -> None:
     while True:
         message = await ws.get_message()
+        client.spoke = True
         await venue.wait_flowing()
         # A stall may have outlasted the client; what it asked for must not be entered as sent.
         if ws.closed is None and not client.leaving.is_set():

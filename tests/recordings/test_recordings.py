@@ -233,7 +233,7 @@ def test_run_from_playback(playback: dict[str, str], name: str, tmp_path: Path) 
     expected = expected_tables(RECORDINGS / name, exchange)
     data = tmp_path / "data"
     config = tmp_path / "empty.toml"
-    config.write_text("[health]\nport = 0\n")
+    config.write_text(f"[health]\nport = 0\n[exchanges.{exchange}]\n")
     env = {"MULTILOGGER__LOGGER__DATA_PATH": str(data), "MULTILOGGER__LOGGER__FLUSH_INTERVAL_SECS": "0.2"}
     logger = started("run", "--config", str(config), env={**env, **playback})
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -87,12 +88,11 @@ class Peer:
 
     async def ended(self) -> tuple[int, str | None]:
         """Read until the connection ends; return the close code and reason."""
-        while True:
-            try:
+        with suppress(ConnectionClosed):
+            while True:
                 await self.ws.get_message()
-            except ConnectionClosed as closed:
-                assert closed.reason is not None
-                return closed.reason.code, closed.reason.reason
+        assert self.ws.closed is not None
+        return self.ws.closed.code, self.ws.closed.reason
 
 
 async def connect(nursery: trio.Nursery, venue: Venue[Any], path: str = "/") -> Peer:

@@ -1,3 +1,4 @@
+# ruff: noqa: ARG001 - the virtual clock works by being asked for
 from __future__ import annotations
 
 import json
@@ -16,6 +17,7 @@ ALL = ["matches", "ticker", "heartbeat"]
 
 
 def subscribe(*products: str, channels: list[Any] | None = None) -> dict[str, Any]:
+    """Return a request."""
     return {"type": "subscribe", "product_ids": list(products), "channels": channels or ALL}
 
 
@@ -28,6 +30,7 @@ async def subscribed(nursery: trio.Nursery, venue: CoinbaseVenue, *products: str
 
 
 def active(message: Any) -> dict[str, list[str]]:
+    """Return the products of each channel in an acknowledgement."""
     assert message["type"] == "subscriptions"
     assert all(channel["account_ids"] is None for channel in message["channels"])
     return {channel["name"]: channel["product_ids"] for channel in message["channels"]}
@@ -89,7 +92,7 @@ async def test_login_channels_are_refused(nursery: trio.Nursery, autojump_clock:
 
 
 async def test_the_last_trade_is_replayed_once(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
-    """Subscribing brings one last_match and the current ticker; the ledger has them once, however often sent."""
+    """Subscribing brings one last_match and the current ticker; the ledger has them once."""
     venue = coinbase()
     for _ in range(2):
         peer = await connect(nursery, venue)
@@ -197,6 +200,7 @@ async def test_too_many_requests_end_the_connection(nursery: trio.Nursery, autoj
 
 
 def page(venue: CoinbaseVenue, **query: str) -> tuple[list[int], dict[str, str]]:
+    """Return the ids and the headers of a page of trades."""
     answer = venue.answer(Request("/products/BTC-USD/trades", query, {}))
     assert answer.status == 200
     return [row["trade_id"] for row in json.loads(answer.body)], dict(answer.headers)

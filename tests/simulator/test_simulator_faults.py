@@ -1,3 +1,4 @@
+# ruff: noqa: ARG001 - the virtual clock works by being asked for
 from __future__ import annotations
 
 import json
@@ -9,7 +10,7 @@ import pytest
 import trio
 from simulator_peer import Peer, binance, coinbase, connect
 from trio.testing import MockClock, memory_stream_pair
-from trio_websocket import ConnectionClosed, HandshakeError, open_websocket_url, wrap_client_stream
+from trio_websocket import ConnectionClosed, wrap_client_stream
 
 from multilogger.simulator.coinbase import CoinbaseVenue
 from multilogger.simulator.faults import Cut, Garbage, Refuse, Stall, run_schedule
@@ -159,8 +160,16 @@ async def test_a_slow_client_is_cut_alone(nursery: trio.Nursery, autojump_clock:
     assert len(venue.connected()) == 1
 
 
+async def dial(nursery: trio.Nursery, url: str) -> tuple[Peer, trio.SocketStream]:
+    """Open a connection over a real socket, which the caller closes."""
+    port = int(url.rpartition(":")[2])
+    stream = await trio.open_tcp_stream("127.0.0.1", port)
+    ws = await wrap_client_stream(nursery, stream, "venue.test", "/", message_queue_size=10_000)
+    return Peer(ws), stream
+
+
 async def test_a_venue_serves_both_ports() -> None:
-    """Over real sockets: the URLs are true, the market runs at about its rate, pause drains, a reset is one."""
+    """Over real sockets the URLs are true, the market runs, a pause drains, and a reset is one."""
     clock = iter(range(10**18, 2 * 10**18, 10**6)).__next__
     [venue, _] = demo_venues(1, 2000, clock, None)
     async with trio.open_nursery() as nursery:
@@ -168,22 +177,30 @@ async def test_a_venue_serves_both_ports() -> None:
         async with httpx.AsyncClient() as client:
             for _ in range(2):
                 assert len((await client.get(f"{venue.rest_url}/products")).json()) == 11
-        async with open_websocket_url(venue.ws_url, message_queue_size=10_000) as ws:
-            products = ["BTC-USD", "ETH-USD"]
-            await ws.send_message(json.dumps({**SUBSCRIBE, "product_ids": products}))
-            texts = [await ws.get_message() for _ in range(40)]
+        peer, stream = await dial(nursery, venue.ws_url)
+        async with stream:
+            await peer.send({**SUBSCRIBE, "product_ids": ["BTC-USD", "ETH-USD"]})
+            texts = [await peer.ws.get_message() for _ in range(40)]
             venue.pause()
             await venue.drained()
-            texts += await Peer(ws).gathered()
-            assert len(texts) == venue.sent_messages
+            texts += [await peer.ws.get_message() for _ in range(venue.sent_messages - len(texts))]
             assert venue.ledger.counts["TRADES"] == len(texts) - 1
             venue.inject(Cut())
             with pytest.raises(ConnectionClosed):
-                await ws.get_message()
+                await peer.ws.get_message()
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_refused_connection_is_reset() -> None:
+    """A client that comes while connections are refused finds a reset, not an orderly end."""
+    [venue, _] = demo_venues(1, 1, lambda: 10**18, None)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(venue.run)
         venue.inject(Refuse(10))
-        with pytest.raises(HandshakeError):
-            async with open_websocket_url(venue.ws_url):
-                pass
+        stream = await trio.open_tcp_stream("127.0.0.1", int(venue.ws_url.rpartition(":")[2]))
+        async with stream:
+            with pytest.raises(trio.BrokenResourceError):
+                await stream.receive_some()
         nursery.cancel_scope.cancel()
 
 

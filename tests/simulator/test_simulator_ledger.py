@@ -10,6 +10,7 @@ MAKER, TAKER = bytes(range(16)), bytes(range(16, 32))
 
 
 def trade(trade_id: int = 1, symbol: str = "BTC-USD") -> TradeEntry:
+    """Return a trade."""
     return TradeEntry(
         symbol=symbol, time_ns=12345, trade_id=trade_id, price="64000.10", size="0.5",
         maker=MAKER, taker=TAKER, bought=True,
@@ -17,6 +18,7 @@ def trade(trade_id: int = 1, symbol: str = "BTC-USD") -> TradeEntry:
 
 
 def ticker(sequence: int = 1) -> TickerEntry:
+    """Return a ticker."""
     return TickerEntry(
         symbol="BTC-USD", time_ns=12345, sequence=sequence, price="1.1", volume="2.2",
         best_bid="1.0", best_ask="1.2", bought=False,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -15,14 +16,17 @@ NOW = 1_795_341_600_123_456_789
 
 
 def market(seed: int = 1, *, resolution_ns: int = 1000, pace_ns: int = 0) -> Market:
+    """Return a market of the demo's instruments."""
     return Market(seed, listing("USD", "-"), first_trade_id=500, resolution_ns=resolution_ns, pace_ns=pace_ns)
 
 
 def played(source: Market, steps: int = 50) -> list[Cascade]:
+    """Return what a second of the market brought."""
     return [cascade for step in range(steps) for cascade in source.step(NOW + step * 20_000_000, 40)]
 
 
 def told(cascades: list[Cascade]) -> list[tuple[object, ...]]:
+    """Return all that a market says."""
     return [
         (
             f.trade_id,
@@ -56,7 +60,7 @@ def test_trade_ids_are_contiguous_per_instrument() -> None:
             fill for cascade in cascades if cascade.instrument.symbol == symbol for fill in cascade.fills
         ]
         assert [fill.trade_id for fill in fills] == list(range(500, 500 + len(fills)))
-        jumps = {after.sequence - before.sequence for before, after in zip(fills, fills[1:], strict=False)}
+        jumps = {after.sequence - before.sequence for before, after in pairwise(fills)}
         assert min(jumps) >= 1
         assert len(jumps) > 2
 
@@ -95,7 +99,7 @@ def test_aggregates_cover_the_fills_without_gaps() -> None:
     cascades = [c for c in played(market()) if c.instrument.symbol == "BTC-USD"]
     rows = [aggregate for cascade in cascades for aggregate in aggregates(cascade)]
     assert [row.aggregate_id for row in rows] == list(range(250, 250 + len(rows)))
-    assert all(b.first.trade_id == a.last.trade_id + 1 for a, b in zip(rows, rows[1:], strict=False))
+    assert all(b.first.trade_id == a.last.trade_id + 1 for a, b in pairwise(rows))
     total = sum(Decimal(fill.size) for cascade in cascades for fill in cascade.fills)
     assert sum(Decimal(row.size) for row in rows) == total
     assert any(row.first is not row.last for row in rows)
