@@ -1,8 +1,8 @@
-"""A peer that costs the measured process nothing but its socket: WebSocket frames encoded beforehand, or paced.
+"""A peer that costs the measured process nothing but its socket: frames encoded beforehand, or paced.
 
 Run as a process of its own::
 
-    python benchmarks/blaster.py --exchange binance --messages 500000 [--rate 10000] [--tls CERT KEY]
+    python -m benchmarks.blaster --exchange binance --messages 500000 [--rate 10000] [--tls CERT KEY]
 
 It prints its port, accepts one connection at a time, confirms the subscriptions, and sends.
 """
@@ -21,6 +21,7 @@ import time
 from typing import Final
 
 SYMBOLS: Final = 50
+_CLOSE: Final = 0x8
 _CHUNK_MESSAGES: Final = 400
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _UUID: Final = "a714a99e-e437-46dc-890e-a8bc12d3f306"
@@ -38,8 +39,8 @@ def message(exchange: str, at: int, now_us: int) -> bytes:
     price, size, number = 60000 + at % 997 / 100, (1 + at % 89) / 1000, 5_000_000 + at // SYMBOLS
     if exchange == "binance":
         return (
-            f'{{"stream":"{symbol.lower()}@trade","data":{{"e":"trade","E":{now_us},"s":"{symbol}","t":{number},'
-            f'"p":"{price:.8f}","q":"{size:.8f}","T":{now_us},"m":{"true" if at % 3 else "false"},"M":true}}}}'
+            f'{{"stream":"{symbol.lower()}@trade","data":{{"e":"trade","E":{now_us},"s":"{symbol}",'
+            f'"t":{number},"p":"{price:.8f}","q":"{size:.8f}","T":{now_us},"m":{"true" if at % 3 else "false"},"M":true}}}}'
         ).encode()
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now_us // 1_000_000))
     return (
@@ -107,8 +108,8 @@ class Client:
             self._connection.sendall(frame(json.dumps(answer).encode()))
 
     def wait_for_end(self) -> None:
-        """Wait until the client hangs up."""
-        while self._read.read(4096):
+        """Wait until the client hangs up, or sends a close frame; it sends nothing else by then."""
+        while (first := self._read.read(1)) and first[0] & 0x0F != _CLOSE:
             pass
 
 

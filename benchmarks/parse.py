@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 
-import blaster
+from benchmarks import blaster
 from multilogger.batch import RowBuffer, SymbolTable
 from multilogger.config import ExchangeConfig
 from multilogger.exchanges.catalog import BUILT_IN

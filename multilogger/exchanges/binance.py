@@ -10,7 +10,7 @@ import attrs
 import msgspec
 
 from multilogger.batch import SymbolTable
-from multilogger.config import ExchangeConfig, one_of, url, whole
+from multilogger.config import ExchangeConfig, Expect, one_of, url, whole
 from multilogger.errors import FrameError, ListingError
 from multilogger.exchanges.base import Exchange, Limits, Services
 from multilogger.exchanges.binance_adapter import BinanceAdapter
@@ -22,6 +22,8 @@ from multilogger.exchanges.binance_messages import (
     Market,
     TickerData,
     TradeData,
+    absurd_ticker,
+    absurd_trade,
 )
 from multilogger.exchanges.fields import convert, decode_object, epoch_ns, sane_time, sane_value, unnamed
 from multilogger.exchanges.listing import decode_listing, read_entries
@@ -31,15 +33,22 @@ from multilogger.symbols.instruments import SymbolInfo
 from multilogger.symbols.quotes import quote_type, split_venue_symbol
 
 _TRADE_FIELDS: Final = frozenset({"e", "s", "p", "q", "T", "m"})
-_TICKER_FIELDS: Final = frozenset({"e", "s", "E", "c", "Q", "b", "a"})
+_TICKER_FIELDS: Final = frozenset({"e", "s", "E", "c", "b", "a"})
 _BOOK_TICKER_FIELDS: Final = frozenset({"s", "b", "a"})
+
+
+_URL: Final = url("ws", "wss")
+_COMBINED: Final = Expect(
+    f"{_URL.expected}, and no path but /stream",  # raw streams, under /ws, do not name what they carry
+    lambda text: _URL.holds(text) and urlsplit(text).path.strip("/") in ("", "stream"),
+)
 
 
 @attrs.frozen(kw_only=True)
 class BinanceConfig(ExchangeConfig):
     """``[exchanges.binance]``."""
 
-    ws_endpoint: str = attrs.field(default="wss://stream.binance.com:9443", validator=url("ws", "wss"))
+    ws_endpoint: str = attrs.field(default="wss://stream.binance.com:9443", validator=_COMBINED)
     rest_endpoint: str = attrs.field(default="https://api.binance.com", validator=url("http", "https"))
     symbols_per_connection: int = attrs.field(default=400, validator=whole(1, 512))
     """At most 512: two streams each of the 1024 that a connection may carry."""
@@ -91,8 +100,8 @@ class Binance(Exchange):
 
     def endpoint(self, symbols: Sequence[str]) -> str:
         """Return the URL of the combined streams, unless the configured one has a path of its own."""
-        base = super().endpoint(symbols)
-        return base if urlsplit(base).path.strip("/") else base.rstrip("/") + "/stream"
+        base = urlsplit(super().endpoint(symbols))
+        return base.geturl() if base.path.strip("/") else base._replace(path="/stream").geturl()
 
     async def fetch_symbols(self) -> list[SymbolInfo]:
         """Fetch ``GET /api/v3/exchangeInfo``."""
@@ -150,14 +159,16 @@ class Binance(Exchange):
         if kind not in ("trade", "aggTrade"):
             return []
         data = convert(message, TradeData if kind == "trade" else AggTradeData, SPECS[kind])
-        if not (sane_value(data.p) and sane_value(data.q) and 0 <= data.t < MOST_ID):
-            raise FrameError("absurd value")
+        time_ns = epoch_ns(data.T)
+        sane = sane_value(data.p) and sane_value(data.q) and sane_time(time_ns)
+        if not (sane and 0 <= data.t < MOST_ID):
+            raise FrameError(absurd_trade(data.p, data.q, data.t))
         return [
             Trade(
                 exchange=self.id,
                 symbol=_symbol(message),
                 trade_id=data.t,
-                time_ns=_sane_time(epoch_ns(data.T)),
+                time_ns=time_ns,
                 recv_ns=recv_ns,
                 price=data.p,
                 size=data.q,
@@ -181,27 +192,29 @@ class Binance(Exchange):
 
     def _market_data(self, message: dict[str, Any], recv_ns: int) -> MarketData:
         data = convert(message, TickerData, SPECS["ticker"])
-        volume = data.v if self._config.ticker_volume == "24h" else data.Q
-        if not all(map(sane_value, (data.c, volume, data.b, data.a))):
-            raise FrameError("absurd value")
+        daily = self._config.ticker_volume == "24h"
+        volume = data.v if daily else data.Q
+        time_ns = epoch_ns(data.E)
+        if not (sane_time(time_ns) and all(map(sane_value, (data.c, volume, data.b, data.a)))):
+            raise FrameError(absurd_ticker(data.c, volume, time_ns))
         side = self._markets.get(_symbol(message), Market()).side
         return MarketData(
             exchange=self.id,
             symbol=_symbol(message),
-            time_ns=_sane_time(epoch_ns(data.E)),
+            time_ns=time_ns,
             recv_ns=recv_ns,
             price=data.c,
             volume=volume,
             side=None if side is None else Side(side),
             best_bid=data.b,
             best_ask=data.a,
-            exchange_specific=unnamed(message, _TICKER_FIELDS),
+            exchange_specific=unnamed(message, _TICKER_FIELDS | {"v" if daily else "Q"}),
         )
 
     def _quotes(self, message: dict[str, Any], recv_ns: int) -> MarketData:
         data = convert(message, BookTickerData, SPECS["bookTicker"])
         if not (sane_value(data.b) and sane_value(data.a)):
-            raise FrameError("absurd value")
+            raise FrameError("bad quote")
         last = self._markets.get(_symbol(message), Market())
         return MarketData(
             exchange=self.id,
@@ -233,9 +246,3 @@ def _symbol(message: dict[str, Any]) -> str:
     if not isinstance(symbol, str):
         raise FrameError("missing field")
     return symbol
-
-
-def _sane_time(time_ns: int) -> int:
-    if not sane_time(time_ns):
-        raise FrameError("bad time")
-    return time_ns

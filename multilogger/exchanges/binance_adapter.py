@@ -28,6 +28,7 @@ from multilogger.exchanges.fields import (
     LAST_NS,
     MICROSECONDS,
     MOST,
+    UNREADABLE,
     decode_object,
     diagnose,
     epoch_ns,
@@ -140,7 +141,7 @@ class BinanceAdapter:
     def _trade(self, frame: bytes, stream: _Stream, recv_ns: int, rows: RowBuffer) -> None:
         try:
             data = stream.decode(frame).data
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             self._refuse(frame, stream.kind)
             return
         trade_id, price, size, time = data.t, data.p, data.q, data.T
@@ -159,7 +160,7 @@ class BinanceAdapter:
     def _ticker(self, frame: bytes, stream: _Stream, recv_ns: int, rows: RowBuffer) -> None:
         try:
             data = stream.decode(frame).data
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             self._refuse(frame, stream.kind)
             return
         last, bid, ask = data.c, data.b, data.a
@@ -178,7 +179,7 @@ class BinanceAdapter:
     def _book_ticker(self, frame: bytes, stream: _Stream, recv_ns: int, rows: RowBuffer) -> None:
         try:
             data = stream.decode(frame).data
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             self._refuse(frame, stream.kind)
             return
         bid, ask = data.b, data.a

@@ -30,10 +30,12 @@ def _load(entry: EntryPoint) -> type[Exchange]:
     where = f"exchange plugin {entry.name!r} ({entry.value})"
     try:
         found = entry.load()
-    except (ImportError, AttributeError) as error:
-        raise StartupError(f"{where} can't be loaded: {error}: repair or uninstall it") from error
+    except Exception as error:  # an import runs the plugin's code, which may raise anything
+        what = f"{type(error).__name__}: {error}"
+        raise StartupError(f"{where} can't be loaded: {what}: repair or uninstall it") from error
     if not (isinstance(found, type) and issubclass(found, Exchange)):
         raise StartupError(f"{where} is no subclass of multilogger.exchanges.base.Exchange")
-    if found.id != entry.name:
-        raise StartupError(f"{where} calls itself {str(found.id)!r}: entry point and id must be the same")
+    own_name = str(getattr(found, "id", ""))
+    if own_name != entry.name:
+        raise StartupError(f"{where} calls itself {own_name!r}: entry point and id must be the same")
     return found

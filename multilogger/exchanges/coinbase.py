@@ -20,6 +20,7 @@ from multilogger.exchanges.coinbase_messages import (
     TICKER_SPEC,
     MatchData,
     TickerData,
+    absurd,
 )
 from multilogger.exchanges.fields import (
     IsoClock,
@@ -121,18 +122,20 @@ class Coinbase(Exchange):
         if message.get("type") not in ("match", "last_match"):
             return []
         data = convert(message, MatchData, MATCH_SPEC)
-        if not (sane_value(data.price) and sane_value(data.size) and 0 <= data.trade_id < MOST_ID):
-            raise FrameError("absurd value")
+        time_ns, side = _time_ns(data.time), _side(data.side, MAKERS_SIDE)
+        sane = sane_value(data.price) and sane_value(data.size) and sane_time(time_ns)
+        if not (sane and 0 <= data.trade_id < MOST_ID):
+            raise FrameError(absurd(data.price, data.size, time_ns, "bad id"))
         return [
             Trade(
                 exchange=self.id,
                 symbol=data.product_id,
                 trade_id=data.trade_id,
-                time_ns=_time_ns(data.time),
+                time_ns=time_ns,
                 recv_ns=recv_ns,
                 price=data.price,
                 size=data.size,
-                side=_side(data.side, MAKERS_SIDE),
+                side=side,
                 maker_order_id=order_id(data.maker_order_id),
                 taker_order_id=order_id(data.taker_order_id),
                 flags=Flag.REPLAYED if message["type"] == "last_match" else Flag.LIVE,
@@ -148,18 +151,20 @@ class Coinbase(Exchange):
         data = convert(message, TickerData, TICKER_SPEC)
         daily = cast("CoinbaseConfig", self.config).ticker_volume == "24h"
         volume = data.volume_24h if daily else data.last_size
-        if not all(map(sane_value, (data.price, volume, data.best_bid, data.best_ask))):
-            raise FrameError("absurd value")
+        time_ns, side = _time_ns(data.time), _side(data.side, TAKERS_SIDE)
+        values = (data.price, volume, data.best_bid, data.best_ask)
+        if not (sane_time(time_ns) and all(map(sane_value, values))):
+            raise FrameError(absurd(data.price, volume, time_ns, "bad quote"))
         named = _TICKER_FIELDS - {"last_size" if daily else "volume_24h"}
         return [
             MarketData(
                 exchange=self.id,
                 symbol=data.product_id,
-                time_ns=_time_ns(data.time),
+                time_ns=time_ns,
                 recv_ns=recv_ns,
                 price=data.price,
                 volume=volume,
-                side=_side(data.side, TAKERS_SIDE),
+                side=side,
                 best_bid=data.best_bid,
                 best_ask=data.best_ask,
                 exchange_specific=unnamed(message, named | {"type"}),
@@ -169,12 +174,9 @@ class Coinbase(Exchange):
 
 def _time_ns(text: str) -> int:
     try:
-        time_ns = IsoClock().ns(text)
+        return IsoClock().ns(text)
     except ValueError as error:
         raise FrameError("bad time") from error
-    if not sane_time(time_ns):
-        raise FrameError("bad time")
-    return time_ns
 
 
 def _side(text: str, aggressors: dict[str, int]) -> Side:

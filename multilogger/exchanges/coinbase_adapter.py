@@ -26,6 +26,7 @@ from multilogger.exchanges.fields import (
     FIRST_NS,
     LAST_NS,
     MOST,
+    UNREADABLE,
     IsoClock,
     Spec,
     decode_object,
@@ -119,7 +120,7 @@ class CoinbaseAdapter:
             product = self._products[data.product_id]
             time_ns = self._clock.ns(data.time)
             side = MAKERS_SIDE[data.side]
-        except (msgspec.DecodeError, ValueError, KeyError):
+        except (*UNREADABLE, ValueError, KeyError):
             self._refuse(frame, MATCH_SPEC)
             return
         price, size, trade_id = data.price, data.size, data.trade_id
@@ -142,7 +143,7 @@ class CoinbaseAdapter:
             product = self._products[data.product_id]
             time_ns = self._clock.ns(data.time)
             side = TAKERS_SIDE[data.side]
-        except (msgspec.DecodeError, ValueError, KeyError):
+        except (*UNREADABLE, ValueError, KeyError):
             self._refuse(frame, TICKER_SPEC)
             return
         price, bid, ask = data.price, data.best_bid, data.best_ask
@@ -194,7 +195,10 @@ class CoinbaseAdapter:
     # Subscriptions: one request under way, the others wait.
 
     def _ask_next(self) -> Iterable[str]:
-        self._asking = self._waiting.popleft() if self._waiting else ()
+        self._asking = ()
+        while self._waiting and not self._asking:
+            # What was unsubscribed while it waited is not asked for.
+            self._asking = tuple(filter(self._products.__contains__, self._waiting.popleft()))
         return (_encode("subscribe", self._asking),) if self._asking else ()
 
     def _go_on(self) -> list[Event]:

@@ -35,8 +35,8 @@ class MatchData(msgspec.Struct, gc=False):
     size: float
     side: str
     time: str
-    maker_order_id: str = ""
-    taker_order_id: str = ""
+    maker_order_id: str | None = None
+    taker_order_id: str | None = None
 
 
 class TickerData(msgspec.Struct, gc=False):
@@ -63,8 +63,8 @@ MATCH_SPEC: Final[Spec] = (
     ("size", float, "bad size"),
     ("side", str, "bad side"),
     ("time", str, "bad time"),
-    ("maker_order_id", str, "bad order id"),
-    ("taker_order_id", str, "bad order id"),
+    ("maker_order_id", str | None, "bad order id"),
+    ("taker_order_id", str | None, "bad order id"),
 )
 TICKER_SPEC: Final[Spec] = (
     ("product_id", str, "bad symbol"),

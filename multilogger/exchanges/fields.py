@@ -27,6 +27,9 @@ _MOST_KINDS: Final = 50
 _SAMPLE_BYTES: Final = 200
 _ISO: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:Z|\+00:00)", re.ASCII)
 
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises on frames that are no JSON, or nested deeper than any message is."""
+
 Spec = Sequence[tuple[str, Any, str]]
 """Field, type and the reason for which a row is refused if the field can't be read as that type."""
 
@@ -72,8 +75,10 @@ class IsoClock:
         return self._ns + int((found[2] or "").ljust(9, "0"))
 
 
-def order_id(text: str) -> bytes:
+def order_id(text: str | None) -> bytes:
     """Return the 16 bytes of a UUID in textual order; zeros for anything else."""
+    if text is None:
+        return NO_ORDER
     try:
         octets = bytes.fromhex(text.replace("-", ""))
     except ValueError:
@@ -98,17 +103,15 @@ def diagnose(data: object, spec: Spec) -> str:
 
     Args:
         data: the message, decoded without types.
-        spec: its required fields.
+        spec: its fields; those that may be None may be missing too.
     """
     if not isinstance(data, dict):
         return "not an object"
     for name, kind, reason in spec:
-        if name not in data:
-            return "missing field"
         try:
-            msgspec.convert(data[name], kind, strict=False)
+            msgspec.convert(data.get(name), kind, strict=False)
         except msgspec.ValidationError:
-            return reason
+            return reason if name in data else "missing field"
     return "wrong type"
 
 
@@ -120,7 +123,7 @@ def decode_any(frame: bytes) -> Any:
     """
     try:
         return msgspec.json.decode(frame)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise FrameError("malformed json") from error
 
 

@@ -9,6 +9,7 @@ import msgspec
 import structlog
 
 from multilogger.errors import ListingError
+from multilogger.exchanges.fields import UNREADABLE
 from multilogger.symbols.instruments import SymbolInfo
 
 log = structlog.get_logger(__name__)
@@ -22,7 +23,7 @@ def decode_listing(body: bytes, source: str) -> Any:
     """
     try:
         return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise ListingError(f"{source}: no JSON: {error}") from error
 
 

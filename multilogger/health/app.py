@@ -14,6 +14,7 @@ import structlog
 import trio
 from hypercorn.config import Config as ServerConfig
 from hypercorn.trio import serve
+from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 from quart import Response, jsonify, make_response, render_template, request
 from quart.json.provider import DefaultJSONProvider
 from quart.typing import ResponseReturnValue
@@ -119,10 +120,33 @@ async def serve_health(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(meter.run)
         # Signals are the program's business: the server stops when its nursery is cancelled.
-        await nursery.start(partial(serve, app, server, shutdown_trigger=trio.sleep_forever))
+        serving = partial(
+            serve, _answering_whole(app), server, shutdown_trigger=trio.sleep_forever, mode="asgi"
+        )
+        await nursery.start(serving)
         log.info("health server listens", host=host, port=port)
         task_status.started((host, port))
     raise AssertionError("the health server ended by itself")
+
+
+def _answering_whole(app: QuartTrio) -> ASGIFramework:
+    """Let the server end each answer before the application is told that the client is gone.
+
+    At the end of an answer with ``Connection: close`` Hypercorn closes the socket within the application's
+    last send, after it has told the application of the disconnect. Quart-Trio cancels its request on that,
+    and so the close: the client would wait for the end of the stream for good.
+    """
+
+    async def answer(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        async def send_whole(message: ASGISendEvent) -> None:
+            # A stalled client can't hold this up for long: see _listen.
+            with trio.CancelScope(shield=True):
+                await send(message)
+
+        # The lifespan has no client, and its sends never wait for one.
+        await app(scope, receive, send_whole if scope["type"] == "http" else send)
+
+    return answer
 
 
 async def _listen(health: HealthConfig) -> list[trio.SocketListener]:

@@ -113,10 +113,12 @@ def _compare_table(table: str, rows: Array, data_path: Path, exchange: str) -> T
 
 
 def _by_symbol(rows: Array) -> dict[str, Array]:
-    names, numbers = np.unique(rows["symbol"], return_inverse=True)
-    order = np.argsort(numbers, kind="stable")
-    bounds = np.searchsorted(numbers[order], np.arange(len(names) + 1))
-    return {name.decode(): rows[order[bounds[i] : bounds[i + 1]]] for i, name in enumerate(names)}
+    # A dictionary of some names is many times faster than sorting a million strings.
+    numbers: dict[bytes, int] = {}
+    number = np.array([numbers.setdefault(name, len(numbers)) for name in rows["symbol"].tolist()], np.int64)
+    order = np.argsort(number, kind="stable")
+    bounds = np.searchsorted(number[order], np.arange(len(numbers) + 1))
+    return {name.decode(): rows[order[bounds[i] : bounds[i + 1]]] for name, i in numbers.items()}
 
 
 def _compare_trades(result: TableComparison, symbol: str, sent: Array, stored: Stored) -> None:

@@ -126,7 +126,7 @@ class PlaybackVenue:
         """Serve until cancelled; starts with the venue itself, whose URLs are then known.
 
         Raises:
-            OSError: a port can't be bound.
+            ExceptionGroup: of an OSError, where a port can't be bound.
         """
         async with trio.open_nursery() as nursery:
             await nursery.start(partial(self.venue.run, trade_at_start=False))

@@ -60,7 +60,7 @@ async def serve_rest(
     """Answer GET requests until cancelled; starts with the port, the real one where ``port`` is 0.
 
     Raises:
-        OSError: the port can't be bound.
+        ExceptionGroup: of an OSError, where the port can't be bound.
     """
 
     async def handle(stream: trio.SocketStream) -> None:

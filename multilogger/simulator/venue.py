@@ -162,7 +162,7 @@ class Venue(abc.ABC, Generic[C]):
             task_status: for :meth:`trio.Nursery.start`.
 
         Raises:
-            OSError: a port can't be bound.
+            ExceptionGroup: of an OSError, where a port can't be bound.
         """
         ws_port, rest_port = self._ports
         if trade_at_start:

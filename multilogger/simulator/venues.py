@@ -72,7 +72,7 @@ class AnyVenue(Protocol):
         """Serve until cancelled; starts with the venue itself, whose URLs are then known.
 
         Raises:
-            OSError: a port can't be bound.
+            ExceptionGroup: of an OSError, where a port can't be bound.
         """
         ...
 

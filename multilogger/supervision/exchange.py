@@ -65,7 +65,8 @@ def _follow(
     exchange: Exchange, pool: Pool, listed: list[SymbolInfo], explicit: list[str], stats: ExchangeStats
 ) -> None:
     """Give the pool what is wanted of a new listing."""
-    wanted = select_symbols(exchange.config.symbols, listed)
+    # A configured name may be a mapped one, which the listing does not have: its venue symbol is in explicit.
+    wanted = select_symbols((*exchange.config.symbols, *explicit), listed)
     for symbol in set(explicit).difference(wanted):
         stats.set_aside[symbol] = NOT_LISTED
         log.warning("symbol set aside", exchange=exchange.id, symbol=symbol, why=NOT_LISTED)

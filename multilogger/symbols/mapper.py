@@ -8,14 +8,14 @@ base whose quotes are in one group.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
 from multilogger.errors import UnknownSymbol
 from multilogger.symbols.instruments import AssetClass, SymbolInfo
 from multilogger.symbols.mappings import Mapping, Mappings, find_mappings, read_mappings
-from multilogger.symbols.quotes import split_venue_symbol
+from multilogger.symbols.quotes import QUOTES
 
 _USD: Final = "USD"
 
@@ -49,7 +49,7 @@ class SymbolMapper:
     def normalize(self, exchange: str, symbol: str) -> str:
         """Return the normalized name of a venue symbol, by its true base and quote.
 
-        The listing decides; without one the mapping file does, by the entry whose quote ends the symbol.
+        The listing decides; without one the mapping file does, by the entry that the symbol spells.
 
         Raises:
             UnknownSymbol: neither knows the symbol.
@@ -60,12 +60,7 @@ class SymbolMapper:
         entries = self._mapped.get((exchange, symbol), [])
         if not entries:
             raise UnknownSymbol(f"{exchange} lists no {symbol}, and no mapping names it")
-        true = [entry for entry in entries if symbol.upper().endswith(entry.quote)]
-        if true:
-            return max(true, key=lambda entry: len(entry.quote)).normalized
-        # Listed as an equivalent only, as ETHBUSD under ETH-USD: its own quote is in its name.
-        parts = split_venue_symbol(symbol)
-        return entries[0].normalized if parts is None else f"{entries[0].base}-{parts[1]}"
+        return _true_name(symbol, entries)
 
     def to_exchange(self, normalized: str, exchange: str) -> str:
         """Return the venue symbol of a normalized name: as mapped, else as listed.
@@ -121,6 +116,22 @@ class SymbolMapper:
 
     def _mapped_thing(self, entry: Mapping) -> Thing:
         return entry.base, self._group(entry.quote), AssetClass.SPOT
+
+
+def _true_name(symbol: str, entries: Sequence[Mapping]) -> str:
+    """Return the name that a venue symbol has by its own spelling, of those that the entries suggest."""
+    letters = "".join(filter(str.isalnum, symbol)).upper()
+    quotes = {entry: letters.removeprefix(entry.base) for entry in entries}
+    for entry, quote in quotes.items():
+        if quote == entry.quote:
+            return entry.normalized
+    # Listed as an equivalent only, as ETHBUSD under ETH-USD: its own quote is in its name.
+    for entry, quote in quotes.items():
+        if quote in QUOTES:
+            return f"{entry.base}-{quote}"
+    # The exchange calls the base differently, as in XBTUSD: an entry's quote ends it.
+    ending = (entry for entry in entries if letters.endswith(entry.quote))
+    return max(ending, key=lambda entry: len(entry.quote), default=entries[0]).normalized
 
 
 def load_mapper(path: Path | None) -> SymbolMapper:

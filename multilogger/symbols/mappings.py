@@ -2,115 +2,138 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import attrs
-import msgspec
-import yaml
 
-from multilogger.errors import ConfigError
-from multilogger.symbols.instruments import QuoteType
+from multilogger.config.expect import Expect, show
+from multilogger.config.structure import Fault, Key, structure
+from multilogger.errors import ConfigError, StartupError
+from multilogger.records import ExchangeId
+from multilogger.symbols.yamltree import parse_yaml
 
 T = TypeVar("T")
 
-FILE_NAME: Final = "symbol_mappings.yaml"
+FILE: Final = Path("mappings") / "symbol_mappings.yaml"
+"""Where the file is, in the working directory, the source tree or an installation's share/multilogger."""
 _ALT: Final = "_alt"
 """``binance_alt`` names another symbol of the exchange ``binance``."""
+_EXCHANGE_WORDS: Final = "expected an exchange's name of lower-case letters, digits and _"
+_BARE_KEY: Final = re.compile(r"[A-Za-z0-9_]+")
 
 
-class Mapping(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+def _is_word(text: str) -> bool:
+    return text.isprintable() and text.split() == [text]
+
+
+_name: Final = Expect("a name such as BTC-USD", _is_word)
+_asset: Final = Expect("an asset such as BTC", lambda text: _is_word(text) and "-" not in text)
+
+
+def _are_assets(members: Sequence[str]) -> bool:
+    return bool(members) and all(map(_asset.holds, members)) and len(set(members)) == len(members)
+
+
+@attrs.frozen
+class MappingEntry:
     """An entry of ``symbol_mappings``: one thing, and what it is called where."""
 
-    normalized: str
-    base: str
-    quote: str
-    quote_type: QuoteType
+    normalized: str = attrs.field(validator=_name)
+    base: str = attrs.field(validator=_asset)
+    quote: str = attrs.field(validator=_asset)
+    quote_type: Literal["fiat", "stablecoin", "crypto"]
     exchanges: dict[str, str]
+    """Venue symbol by exchange, or by exchange and ``_alt`` for a second one."""
 
-    def symbols(self) -> Iterator[tuple[str, str]]:
+    def symbols(self) -> Iterator[tuple[ExchangeId, str]]:
         """Give (exchange, venue symbol) pairs; the preferred one of an exchange comes before its ``_alt``."""
-        for key, symbol in sorted(self.exchanges.items()):
-            yield key.removesuffix(_ALT), symbol
+        for key in sorted(self.exchanges, key=lambda key: key.endswith(_ALT)):
+            yield ExchangeId(key.removesuffix(_ALT)), self.exchanges[key]
 
 
-class QuoteGroup(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+@attrs.frozen
+class QuoteGroup:
     """An entry of ``equivalence_rules.quote_assets``: quotes that count as the same money."""
 
-    group: str
-    members: tuple[str, ...]
-    primary: str
+    group: str = attrs.field(validator=_name)
+    members: tuple[str, ...] = attrs.field(validator=Expect("a list of different assets", _are_assets))
+    primary: str = attrs.field(validator=_asset)
 
 
 @attrs.frozen
 class Mappings:
     """A whole mapping file."""
 
-    entries: tuple[Mapping, ...] = ()
+    entries: tuple[MappingEntry, ...] = ()
     groups: tuple[QuoteGroup, ...] = ()
 
 
-def find_mappings() -> Path | None:
-    """Return the shipped mapping file: of the working directory, the source tree or the installation."""
-    places = (Path.cwd(), Path(__file__).parents[2], Path(sys.prefix) / "share" / "multilogger")
-    candidates = (place / "mappings" / FILE_NAME for place in places)
-    return next((path for path in candidates if path.is_file()), None)
+@attrs.frozen
+class _Rules:
+    quote_assets: list[Any] | None = None
+
+
+@attrs.frozen
+class _File:
+    symbol_mappings: list[Any] | None = None
+    equivalence_rules: dict[str, Any] | None = attrs.field(default=None)
+
+
+def find_mappings() -> Path:
+    """Return the shipped mapping file: of the working directory, the source tree or the installation.
+
+    Raises:
+        StartupError: it is in none of them.
+    """
+    here = Path(__file__)
+    # The last is where pip puts data of an installation outside of this interpreter's own prefix (--user).
+    installed = (Path(sys.prefix), *here.parents[5:6])
+    places = [Path(), here.parents[2], *(prefix / "share" / "multilogger" for prefix in installed)]
+    for path in (place / FILE for place in places):
+        if _is_file(path):
+            return path
+    searched = ", ".join(dict.fromkeys(str(place.absolute()) for place in places))
+    raise StartupError(f"no {FILE} in any of {searched}: install anew, or set logger.mappings to a file")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a directory that is closed to us has nothing for us
+        return False
 
 
 def read_mappings(path: Path) -> Mappings:
     """Read a mapping file.
 
     Raises:
-        ConfigError: all its faults, each with file and path.
+        ConfigError: all its faults, each with the file, the path in it, what is expected and what came.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError([f"{path}: {' '.join(str(error).split())}"]) from error
-    faults: list[str] = []
-    tables = content if isinstance(content, dict) else {}
-    if not isinstance(content, dict):
-        faults.append("expected symbol_mappings and equivalence_rules")
-    faults += [f"{key}: unknown key" for key in tables.keys() - {"symbol_mappings", "equivalence_rules"}]
-    entries = _read_all(tables.get("symbol_mappings"), Mapping, "symbol_mappings", faults)
-    rules = tables.get("equivalence_rules") or {}
-    quotes = rules.get("quote_assets") if isinstance(rules, dict) else rules
-    groups = _read_all(quotes, QuoteGroup, "equivalence_rules.quote_assets", faults)
-    faults += _contradictions(entries, groups)
+    shown = _relative(path)
+    content, faults = parse_yaml(_read_text(path, shown))
+    if content is not None or not faults:
+        mappings, more = check_mappings(content)
+        faults += more
     if faults:
-        raise ConfigError([f"{path}: {fault}" for fault in faults])
-    return Mappings(tuple(entries), tuple(groups))
+        raise ConfigError([": ".join(filter(None, (shown, _dotted(f.path), f.words))) for f in faults])
+    return mappings
 
 
-def _read_all(items: object, kind: type[T], where: str, faults: list[str]) -> list[T]:
-    if items is None:
-        return []
-    if not isinstance(items, list):
-        faults.append(f"{where}: expected a list, got {items!r:.60}")
-        return []
-    read: list[T] = []
-    for at, item in enumerate(items):
-        try:
-            read.append(msgspec.convert(item, kind))
-        except msgspec.ValidationError as error:
-            faults.append(f"{where}[{at}]: {error}")
-    return read
+def check_mappings(content: object) -> tuple[Mappings, list[Fault]]:
+    """Check the content of a mapping file.
 
-
-def _contradictions(entries: list[Mapping], groups: list[QuoteGroup]) -> Iterator[str]:
-    seen: set[Any] = set()
-    for entry in entries:
-        if entry.normalized != f"{entry.base}-{entry.quote}":
-            yield f"{entry.normalized}: expected {entry.base}-{entry.quote}, its base and quote"
-        if entry.normalized in seen:
-            yield f"{entry.normalized}: listed twice"
-        seen.add(entry.normalized)
-    for group in groups:
-        if group.primary not in group.members:
-            yield f"{group.group}: its primary {group.primary} is none of its members"
-        for member in group.members:
-            if ("quote", member) in seen:
-                yield f"{group.group}: {member} is in two groups"
-            seen.add(("quote", member))
+    Returns:
+        What is right in it, and the faults, in the order of the file as far as may be.
+    """
+    if not isinstance(content, dict):
+        return Mappings(), [Fault((), f"expected symbol_mappings and equivalence_rules, got {show(content)}")]
+    faults: list[Fault] = []
+    entries = _all(content, ("symbol_mappings",), MappingEntry, faults)
+    faults += _contradictions(entries)
+    groups = _all(_rules(content, faults), ("equivalence_rules", "quote_assets"), QuoteGroup, faults)
+    faults += _group_contradictions(groups)
+    return Mappings(tuple(entries.values()), tuple(groups.values())), faults

@@ -50,11 +50,14 @@ def explicit_symbols(patterns: Sequence[str], exchange: Names, mapper: SymbolMap
     A normalized name with a dash becomes what the mapping file says, or else what the exchange would call it.
     """
     wanted: dict[str, None] = {}
+    unwanted = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
     for pattern in patterns:
-        if not (pattern.startswith("!") or _GLOB.intersection(pattern)):
-            wanted[_venue_symbol(pattern, exchange, mapper)] = None
-    excluded = {pattern[1:] for pattern in patterns if pattern.startswith("!")}
-    return [symbol for symbol in wanted if not any(fnmatchcase(symbol, glob) for glob in excluded)]
+        if pattern.startswith("!") or _GLOB.intersection(pattern):
+            continue
+        symbol = _venue_symbol(pattern, exchange, mapper)
+        if not any(fnmatchcase(name, glob) for name in (symbol, pattern) for glob in unwanted):
+            wanted[symbol] = None
+    return list(wanted)
 
 
 def _venue_symbol(name: str, exchange: Names, mapper: SymbolMapper) -> str:

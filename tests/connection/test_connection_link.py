@@ -136,7 +136,7 @@ async def test_malformed_frame(nursery: trio.Nursery) -> None:
     assert await server.receive_some() == b""
 
 
-async def test_close_is_polite(nursery: trio.Nursery) -> None:
+async def test_close_is_polite(nursery: trio.Nursery, autojump_clock: trio.testing.MockClock) -> None:
     """The peer sees a close frame 1000; data that comes after it is dropped, pings don't disturb."""
     link, server = await connect_pair(nursery)
     nursery.start_soon(link.aclose)
@@ -147,6 +147,7 @@ async def test_close_is_polite(nursery: trio.Nursery) -> None:
     await trio.testing.wait_all_tasks_blocked()
     await server.send_all(frame(struct.pack(">H", 1000), CLOSE))
     assert await server.receive_some() == b""
+    assert autojump_clock.current_time() == 0
 
 
 async def test_close_does_not_wait_for_ever(

@@ -137,4 +137,6 @@ def test_kill_and_restart(tmp_path: Path, pytestconfig: pytest.Config) -> None:
     for exchange in EXCHANGES:
         comparison = compare(runs, tmp_path, exchange, missing_ok=True)
         assert comparison.ok, comparison
-        print(f"{kills} kills, seed {seed}: {comparison}")
+        for name, table in comparison.tables.items():
+            kept = f"{table.on_disk} rows on disk, {table.missing} lost under way to a killed process"
+            print(f"{kills} kills, seed {seed}: {exchange} {name}: {kept}, 0 extra, duplicates, skew")

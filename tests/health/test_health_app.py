@@ -115,6 +115,23 @@ async def test_stops_at_once_whatever_clients_do(sent: bytes) -> None:
     assert trio.current_time() - began < 1.0
 
 
+async def test_a_client_that_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that asks on and on without reading can't hold up the stop, though sends are shielded."""
+    monkeypatch.setattr("multilogger.health.app.STALLED_CLIENT_MS", 100)
+    stats = make_stats(NOW)
+    stats.exchange("alpha").detail = "x" * 1_000_000
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        async with trio.open_nursery() as nursery:
+            bound = await nursery.start(serve_health, stats, make_config("alpha"), lambda: NOW)
+            client.connect(bound)
+            client.sendall(GET * 10)
+            await trio.sleep(0.1)
+            began = trio.current_time()
+            nursery.cancel_scope.cancel()
+    assert trio.current_time() - began < 2.0
+
+
 async def test_a_port_in_use_is_one_clear_line(nursery: trio.Nursery) -> None:
     """A port that another program has is told with what to do, before anything is served."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import trio
 from trio.testing import memory_stream_pair
@@ -99,5 +99,10 @@ async def connect(nursery: trio.Nursery, venue: Venue[Any], path: str = "/") -> 
     """Open a connection to a venue that needs no server to run."""
     client_stream, server_stream = memory_stream_pair()
     nursery.start_soon(serve_connection, venue, server_stream)
-    ws = await wrap_client_stream(nursery, client_stream, "venue.test", path, message_queue_size=10_000)
-    return Peer(ws)
+    return Peer(await wrap(nursery, client_stream, path))
+
+
+async def wrap(nursery: trio.Nursery, stream: trio.abc.Stream, path: str = "/") -> WebSocketConnection:
+    """Shake hands over any stream, whatever the annotation of trio-websocket says."""
+    transport = cast("trio.SocketStream", stream)
+    return await wrap_client_stream(nursery, transport, "venue.test", path, message_queue_size=10_000)

@@ -30,8 +30,8 @@ def entered(*, timed: bool = True) -> Ledger:
         )  # fmt: skip
         ledger.ticker(
             TickerEntry(
-                symbol=symbol, time_ns=time_ns if timed else UNKNOWN_TIME, sequence=n, price=price, volume=size,
-                best_bid=price, best_ask=f"{64001 + n}.1{n}", bought=n % 3 == 0,
+                symbol=symbol, time_ns=time_ns if timed else UNKNOWN_TIME, sequence=n, price=price,
+                volume=size, best_bid=price, best_ask=f"{64001 + n}.1{n}", bought=n % 3 == 0,
             )
         )  # fmt: skip
     return ledger
@@ -52,6 +52,7 @@ def store(ledger: Ledger, data: Path, *, exact: bool = True) -> None:
 
 
 def write_day(folder: Path, rows: Any, table: str, *, exact: bool) -> None:
+    """Write the column files of one day."""
     folder.mkdir(parents=True, exist_ok=True)
     day = np.datetime64(int(rows["time_ns"][0]), "ns").astype("datetime64[D]").item()
     for name, values in columns(rows, table, exact=exact).items():
@@ -59,6 +60,7 @@ def write_day(folder: Path, rows: Any, table: str, *, exact: bool) -> None:
 
 
 def columns(rows: Any, table: str, *, exact: bool) -> dict[str, Any]:
+    """Return the columns of some rows by name."""
     seconds = (rows["time_ns"] // NANOS).astype("<u4")
     nanos = (rows["time_ns"] % NANOS).astype("<u4")
     side = rows["side"].astype("<u4")
@@ -116,6 +118,7 @@ def edit_rows(folder: Path, change: Callable[[Any], Any]) -> None:
 
 
 def flip(content: bytearray) -> None:
+    """Change one bit of the second value, or of the first of eight bytes."""
     content[5] ^= 1
 
 
