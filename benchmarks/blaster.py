@@ -150,6 +150,8 @@ def serve(arguments: argparse.Namespace) -> None:
         except OSError as gone:
             print(f"client gone: {gone}", file=sys.stderr)
         finally:
+            # Closing alone would wait for the file made of it.
+            connection.shutdown(socket.SHUT_RDWR)
             connection.close()
 
 

@@ -17,6 +17,7 @@ import trio
 
 from benchmarks.rig import blasting, configured, logging, one_core
 from multilogger.batch import RowBuffer, SymbolTable
+from multilogger.cli.common import favour_the_event_loop
 from multilogger.exchanges.base import Event
 from multilogger.exchanges.binance import Binance
 from multilogger.exchanges.binance_adapter import BinanceAdapter
@@ -72,6 +73,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=10)
     arguments = parser.parse_args()
     one_core()
+    favour_the_event_loop()
     count = arguments.rate * arguments.seconds
     with blasting("binance", count, rate=arguments.rate) as endpoint:
         begin = time.process_time()

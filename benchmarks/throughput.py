@@ -23,6 +23,7 @@ from benchmarks import parse
 from benchmarks.blaster import symbols
 from benchmarks.rig import Tls, blasting, configured, logging, make_tls, one_core, trust
 from multilogger.batch import RowBuffer, SymbolTable
+from multilogger.cli.common import favour_the_event_loop
 from multilogger.connection.link import make_connector
 from multilogger.exchanges.base import Adapter, Services
 from multilogger.exchanges.catalog import BUILT_IN
@@ -107,6 +108,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     arguments = parser.parse_args()
     one_core()
+    favour_the_event_loop()
     with tempfile.TemporaryDirectory() as directory:
         for tls in (None, make_tls(Path(directory))):
             for exchange in BUILT_IN:

@@ -6,7 +6,14 @@ import argparse
 import random
 from typing import Any
 
-from multilogger.cli.common import add_config_option, read_config, run_trio, set_up_logging, wall_clock
+from multilogger.cli.common import (
+    add_config_option,
+    favour_the_event_loop,
+    read_config,
+    run_trio,
+    set_up_logging,
+    wall_clock,
+)
 from multilogger.exchanges.catalog import exchange_types
 from multilogger.supervision.shutdown import signalled
 from multilogger.supervision.tree import Plan, run_tree
@@ -32,5 +39,6 @@ def main(arguments: argparse.Namespace) -> int:
         clock=wall_clock,
         random=random.Random(),  # noqa: S311 - jitter, no secret
     )
+    favour_the_event_loop()
     run_trio(run_tree, plan)
     return 0

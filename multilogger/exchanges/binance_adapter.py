@@ -39,7 +39,6 @@ from multilogger.exchanges.fields import (
 from multilogger.stats import ExchangeStats
 from multilogger.tables import MD, TRADES
 
-_HEAD: Final = b'{"stream":"'
 _SYMBOLS_A_REQUEST: Final = 50
 """Two streams each: a request of this size stays far below what the server reads at once."""
 
@@ -119,11 +118,11 @@ class BinanceAdapter:
         events: list[Event] = []
         streams = self._streams
         for frame in frames:
-            if frame.startswith(_HEAD):
-                stream = streams.get(frame[11 : frame.find(b'"', 11)])
-                if stream is not None:
-                    stream.parse(frame, stream, recv_ns, rows)
-                    continue
+            # {"stream":"btcusdt@trade",..: what any other spelling has there is the name of no stream.
+            stream = streams.get(frame[11 : frame.find(b'"', 11)])
+            if stream is not None:
+                stream.parse(frame, stream, recv_ns, rows)
+                continue
             try:
                 self._uncommon(frame, recv_ns, rows, events)
             except FrameError as error:

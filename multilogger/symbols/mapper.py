@@ -3,64 +3,102 @@
 :meth:`SymbolMapper.normalize` is exact: Binance's ``BTCUSDT`` is ``BTC-USDT``. The mapping file adds
 equivalences on top: it may list ``BTCUSDT`` under ``BTC-USD`` too, and then
 ``to_exchange("BTC-USD", "binance")`` is ``BTCUSDT``, and the two are equivalent, as are all symbols of one
-base whose quotes are in one group.
+base whose quotes are in one group. It also tells what asset a venue's own name for it means: Kraken's ``XBT``
+is ``BTC`` in every symbol that stands under a base ``BTC``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+import attrs
+
 from multilogger.errors import UnknownSymbol
-from multilogger.symbols.instruments import AssetClass, SymbolInfo
-from multilogger.symbols.mappings import Mapping, Mappings, find_mappings, read_mappings
-from multilogger.symbols.quotes import QUOTES
+from multilogger.records import ExchangeId
+from multilogger.symbols.instruments import AssetClass, QuoteType, SymbolInfo
+from multilogger.symbols.mappings import MappingEntry, Mappings, find_mappings, read_mappings
+from multilogger.symbols.quotes import quote_type, split_venue_symbol
 
 _USD: Final = "USD"
 
 Thing = tuple[str, str, AssetClass]
 """Base, group of the quote, and kind: symbols with the same are equivalent."""
+VenueKey = tuple[str, str]
+"""Exchange and venue symbol."""
+
+
+@attrs.frozen
+class _Index:
+    """Where to find instruments; made anew with every listing, so that nothing is searched through."""
+
+    by_name: dict[str, list[SymbolInfo]] = attrs.field(factory=dict)
+    """By venue symbol and by normalized name."""
+    by_thing: dict[Thing, list[SymbolInfo]] = attrs.field(factory=dict)
+    venue_symbols: dict[tuple[str, str], str] = attrs.field(factory=dict)
+    """By normalized name and exchange."""
 
 
 class SymbolMapper:
     """Maps names over discovered instruments and a mapping file.
+
+    An exchange that has not been listed yet has the symbols that the file names.
 
     Args:
         mappings: of the file.
     """
 
     def __init__(self, mappings: Mappings) -> None:
-        self._entries = {entry.normalized: entry for entry in mappings.entries}
         self._primary = {member: group.primary for group in mappings.groups for member in group.members}
-        self._mapped: dict[tuple[str, str], list[Mapping]] = {}
+        self._mapped: dict[VenueKey, list[MappingEntry]] = {}
+        self._mapped_names: dict[str, list[Thing]] = {}
+        self._preferred: dict[tuple[str, str], str] = {}
         for entry in mappings.entries:
             for exchange, symbol in entry.symbols():
                 self._mapped.setdefault((exchange, symbol), []).append(entry)
-        self._listed: dict[tuple[str, str], SymbolInfo] = {}
+                self._mapped_names.setdefault(symbol, []).append(self._entry_thing(entry))
+                self._preferred.setdefault((entry.normalized, exchange), symbol)
+        self._listings: dict[str, dict[str, SymbolInfo]] = {}
+        self._index = self._make_index()
 
     def add(self, infos: Iterable[SymbolInfo]) -> None:
         """Take over listings; a newer one of an exchange replaces its older one."""
-        fresh = list(infos)
-        exchanges = {info.exchange for info in fresh}
-        kept = {key: info for key, info in self._listed.items() if info.exchange not in exchanges}
-        self._listed = kept | {(info.exchange, info.symbol): info for info in fresh}
+        fresh: dict[str, dict[str, SymbolInfo]] = {}
+        for info in infos:
+            fresh.setdefault(info.exchange, {})[info.symbol] = info
+        self._listings |= fresh
+        self._index = self._make_index()
+
+    def replace(self, exchange: str, infos: Iterable[SymbolInfo]) -> None:
+        """Take over the whole listing of one exchange, which may be empty: then it has no symbols.
+
+        Raises:
+            ValueError: an instrument is of another exchange.
+        """
+        listing = {info.symbol: info for info in infos}
+        strangers = {info.exchange for info in listing.values()} - {exchange}
+        if strangers:
+            raise ValueError(f"instruments of {', '.join(sorted(strangers))} in the listing of {exchange}")
+        self._listings[exchange] = listing
+        self._index = self._make_index()
 
     def normalize(self, exchange: str, symbol: str) -> str:
         """Return the normalized name of a venue symbol, by its true base and quote.
 
-        The listing decides; without one the mapping file does, by the entry that the symbol spells.
+        The listing decides, but for the base's name where the mapping file has one. Without a listing the
+        file does: by the entry whose name is the symbol's, else by the symbol's own quote.
 
         Raises:
             UnknownSymbol: neither knows the symbol.
         """
-        listed = self._listed.get((exchange, symbol))
+        listed = self._listings.get(exchange, {}).get(symbol)
         if listed is not None:
-            return listed.normalized
-        entries = self._mapped.get((exchange, symbol), [])
+            return self._listed_name(listed)
+        entries = self._mapped.get((exchange, symbol))
         if not entries:
             raise UnknownSymbol(f"{exchange} lists no {symbol}, and no mapping names it")
-        return _true_name(symbol, entries)
+        return "-".join(_mapped_pair(symbol, entries))
 
     def to_exchange(self, normalized: str, exchange: str) -> str:
         """Return the venue symbol of a normalized name: as mapped, else as listed.
@@ -68,80 +106,133 @@ class SymbolMapper:
         Raises:
             UnknownSymbol: the exchange has nothing under this name.
         """
-        entry = self._entries.get(normalized)
-        if entry is not None and exchange in entry.exchanges:
-            return entry.exchanges[exchange]
-        for info in self._listed.values():
-            if info.exchange == exchange and info.normalized == normalized:
-                return info.symbol
-        raise UnknownSymbol(f"{exchange} has no {normalized}, by listing or mapping")
+        key = (normalized, exchange)
+        symbol = self._preferred.get(key) or self._index.venue_symbols.get(key)
+        if symbol is None:
+            raise UnknownSymbol(f"{exchange} has no {normalized}, by listing or mapping")
+        return symbol
 
     def find_related(self, symbol: str) -> list[SymbolInfo]:
-        """Return the listed symbols equivalent to ``symbol``, a venue symbol or a normalized name."""
-        things = self._things(symbol)
-        return [info for info in self._listed.values() if self._thing(info) in things]
+        """Return all that is equivalent to ``symbol``, a venue symbol or a normalized name.
+
+        Of exchanges without a listing these are the mapped symbols, not active as far as is known.
+        """
+        return self._of_things(self._things_of_name(symbol))
 
     def equivalents(self, info: SymbolInfo) -> list[str]:
         """Return what else is equivalent to a listed symbol, as ``exchange:SYMBOL``."""
-        thing = self._thing(info)
-        others = (other for other in self._listed.values() if self._thing(other) == thing)
-        return [f"{other.exchange}:{other.symbol}" for other in others if other != info]
+        others = (f"{other.exchange}:{other.symbol}" for other in self._of_things(self._things(info)))
+        return [name for name in others if name != f"{info.exchange}:{info.symbol}"]
 
     def get_usd_pairs(self) -> list[SymbolInfo]:
         """Return the active listed symbols quoted in US dollars or what counts as them."""
         usd = self._group(_USD)
-        return [info for info in self._listed.values() if info.active and self._group(info.quote) == usd]
+        listed = (info for listing in self._listings.values() for info in listing.values())
+        return [info for info in listed if info.active and self._group(info.quote) == usd]
 
     def are_equivalent(self, first: str, second: str) -> bool:
-        """Return whether two venue symbols or normalized names are the same thing, as far as is known."""
-        return first == second or bool(self._things(first) & self._things(second))
+        """Return whether two venue symbols or normalized names are the same thing.
+
+        A name that neither a listing nor the mapping file knows is taken for what its own form says.
+        """
+        things = self._things_of_name(first)
+        return first == second or not set(things).isdisjoint(self._things_of_name(second))
+
+    def _make_index(self) -> _Index:
+        index = _Index()
+        for info in self._known():
+            names = (info.normalized, self._listed_name(info))
+            for name in dict.fromkeys((info.symbol, *names)):
+                index.by_name.setdefault(name, []).append(info)
+            for name in names:
+                index.venue_symbols.setdefault((name, info.exchange), info.symbol)
+            for thing in self._things(info):
+                index.by_thing.setdefault(thing, []).append(info)
+        return index
+
+    def _known(self) -> Iterator[SymbolInfo]:
+        """Give what is listed, and for exchanges without a listing what is mapped."""
+        for listing in self._listings.values():
+            yield from listing.values()
+        for (exchange, symbol), entries in self._mapped.items():
+            if exchange not in self._listings:
+                yield _presumed(exchange, symbol, entries)
+
+    def _listed_name(self, info: SymbolInfo) -> str:
+        base = self._base(info)
+        renamed = base != info.base and info.normalized == f"{info.base}-{info.quote}"
+        return f"{base}-{info.quote}" if renamed else info.normalized
+
+    def _base(self, info: SymbolInfo) -> str:
+        entries = self._mapped.get((info.exchange, info.symbol))
+        return entries[0].base if entries else info.base
 
     def _group(self, quote: str) -> str:
         return self._primary.get(quote, quote)
 
-    def _thing(self, info: SymbolInfo) -> Thing:
-        return info.base, self._group(info.quote), info.asset_class
-
-    def _things(self, symbol: str) -> set[Thing]:
-        """Return all that a name may mean: listed, mapped, or by its own form."""
-        things = {
-            self._thing(info) for info in self._listed.values() if symbol in (info.symbol, info.normalized)
-        }
-        for (_, venue_symbol), entries in self._mapped.items():
-            things |= {self._mapped_thing(e) for e in entries if symbol in (venue_symbol, e.normalized)}
-        base, dash, quote = symbol.partition("-")
-        if dash and "-" not in quote:
-            things.add((base, self._group(quote), AssetClass.SPOT))
-        return things
-
-    def _mapped_thing(self, entry: Mapping) -> Thing:
+    def _entry_thing(self, entry: MappingEntry) -> Thing:
         return entry.base, self._group(entry.quote), AssetClass.SPOT
 
+    def _things(self, info: SymbolInfo) -> list[Thing]:
+        """Return what an instrument is by its own base and quote, and what else it is mapped as."""
+        entries = self._mapped.get((info.exchange, info.symbol), [])
+        quotes = (info.quote, *(entry.quote for entry in entries))
+        base = self._base(info)
+        return list(dict.fromkeys((base, self._group(quote), info.asset_class) for quote in quotes))
 
-def _true_name(symbol: str, entries: Sequence[Mapping]) -> str:
-    """Return the name that a venue symbol has by its own spelling, of those that the entries suggest."""
-    letters = "".join(filter(str.isalnum, symbol)).upper()
-    quotes = {entry: letters.removeprefix(entry.base) for entry in entries}
-    for entry, quote in quotes.items():
-        if quote == entry.quote:
-            return entry.normalized
+    def _things_of_name(self, name: str) -> list[Thing]:
+        """Return all that a name may mean: as known, else as mapped, else by its own form."""
+        known = [thing for info in self._index.by_name.get(name, []) for thing in self._things(info)]
+        return known or self._mapped_names.get(name) or list(self._things_by_form(name))
+
+    def _things_by_form(self, name: str) -> Iterator[Thing]:
+        parts = split_venue_symbol(name)
+        if parts is not None:
+            yield parts[0], self._group(parts[1]), AssetClass.SPOT
+
+    def _of_things(self, things: list[Thing]) -> list[SymbolInfo]:
+        found = (info for thing in things for info in self._index.by_thing.get(thing, []))
+        return list({(info.exchange, info.symbol): info for info in found}.values())
+
+
+def _mapped_pair(symbol: str, entries: list[MappingEntry]) -> tuple[str, str]:
+    """Return the true base and quote of a venue symbol that stands under ``entries``."""
+    pair = split_venue_symbol(symbol.upper())
+    name = symbol.upper() if pair is None else "".join(pair)
+    quote = None if pair is None else pair[1]
+    exact = (entry for entry in entries if name == f"{entry.base}{entry.quote}".upper())
+    by_quote = (entry for entry in entries if entry.quote == quote)
+    entry = next(exact, None) or next(by_quote, None)
+    if entry is not None or quote is None:
+        entry = entry or entries[0]
+        return entry.base, entry.quote
     # Listed as an equivalent only, as ETHBUSD under ETH-USD: its own quote is in its name.
-    for entry, quote in quotes.items():
-        if quote in QUOTES:
-            return f"{entry.base}-{quote}"
-    # The exchange calls the base differently, as in XBTUSD: an entry's quote ends it.
-    ending = (entry for entry in entries if letters.endswith(entry.quote))
-    return max(ending, key=lambda entry: len(entry.quote), default=entries[0]).normalized
+    return entries[0].base, quote
+
+
+def _presumed(exchange: str, symbol: str, entries: list[MappingEntry]) -> SymbolInfo:
+    """Return what the mapping file alone tells of a symbol."""
+    base, quote = _mapped_pair(symbol, entries)
+    kinds = {entry.quote: QuoteType(entry.quote_type) for entry in entries}
+    return SymbolInfo(
+        exchange=ExchangeId(exchange),
+        symbol=symbol,
+        normalized=f"{base}-{quote}",
+        base=base,
+        quote=quote,
+        quote_type=kinds.get(quote) or quote_type(quote),
+        active=False,
+    )
 
 
 def load_mapper(path: Path | None) -> SymbolMapper:
     """Return a mapper over a mapping file.
 
     Args:
-        path: the file; None takes the shipped one, and goes without where there is none.
+        path: the file; None takes the shipped one.
 
     Raises:
+        StartupError: there is no shipped file where it should be.
         ConfigError: all faults of the file.
     """
-    chosen = path or find_mappings()
-    return SymbolMapper(Mappings() if chosen is None else read_mappings(chosen))
+    return SymbolMapper(read_mappings(path or find_mappings()))

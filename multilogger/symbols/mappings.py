@@ -11,10 +11,10 @@ from typing import Any, Final, Literal, TypeVar
 import attrs
 
 from multilogger.config.expect import Expect, show
-from multilogger.config.structure import Fault, Key, structure
+from multilogger.config.structure import Fault, structure, suggestion
 from multilogger.errors import ConfigError, StartupError
 from multilogger.records import ExchangeId
-from multilogger.symbols.yamltree import parse_yaml
+from multilogger.symbols.yamltree import YamlPath, parse_yaml
 
 T = TypeVar("T")
 
@@ -22,7 +22,6 @@ FILE: Final = Path("mappings") / "symbol_mappings.yaml"
 """Where the file is, in the working directory, the source tree or an installation's share/multilogger."""
 _ALT: Final = "_alt"
 """``binance_alt`` names another symbol of the exchange ``binance``."""
-_EXCHANGE_WORDS: Final = "expected an exchange's name of lower-case letters, digits and _"
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_]+")
 
 
@@ -72,32 +71,26 @@ class Mappings:
     groups: tuple[QuoteGroup, ...] = ()
 
 
-@attrs.frozen
-class _Rules:
-    quote_assets: list[Any] | None = None
-
-
-@attrs.frozen
-class _File:
-    symbol_mappings: list[Any] | None = None
-    equivalence_rules: dict[str, Any] | None = attrs.field(default=None)
-
-
 def find_mappings() -> Path:
     """Return the shipped mapping file: of the working directory, the source tree or the installation.
 
     Raises:
         StartupError: it is in none of them.
     """
+    places = _places()
+    for place in places.values():
+        if _is_file(place / FILE):
+            return place / FILE
+    raise StartupError(f"no {FILE} in {' or '.join(places)}: install anew, or set logger.mappings to a file")
+
+
+def _places() -> dict[str, Path]:
+    """Return where to look for the shipped file, by what to call it."""
     here = Path(__file__)
     # The last is where pip puts data of an installation outside of this interpreter's own prefix (--user).
-    installed = (Path(sys.prefix), *here.parents[5:6])
-    places = [Path(), here.parents[2], *(prefix / "share" / "multilogger" for prefix in installed)]
-    for path in (place / FILE for place in places):
-        if _is_file(path):
-            return path
-    searched = ", ".join(dict.fromkeys(str(place.absolute()) for place in places))
-    raise StartupError(f"no {FILE} in any of {searched}: install anew, or set logger.mappings to a file")
+    prefixes = (Path(sys.prefix), *here.parents[5:6])
+    shared = (here.parents[2], *(prefix / "share" / "multilogger" for prefix in prefixes))
+    return {"the working directory": Path(), **{str(place): place for place in shared}}
 
 
 def _is_file(path: Path) -> bool:
@@ -115,25 +108,144 @@ def read_mappings(path: Path) -> Mappings:
     """
     shown = _relative(path)
     content, faults = parse_yaml(_read_text(path, shown))
-    if content is not None or not faults:
-        mappings, more = check_mappings(content)
-        faults += more
-    if faults:
-        raise ConfigError([": ".join(filter(None, (shown, _dotted(f.path), f.words))) for f in faults])
+    if content is None and faults:
+        raise ConfigError([_line(shown, fault) for fault in faults])
+    mappings, more = check_mappings(content)
+    if faults or more:
+        raise ConfigError([_line(shown, fault) for fault in (*faults, *more)])
     return mappings
+
+
+def _line(shown: str, fault: Fault) -> str:
+    return ": ".join(filter(None, (shown, dotted(fault.path), fault.words)))
 
 
 def check_mappings(content: object) -> tuple[Mappings, list[Fault]]:
     """Check the content of a mapping file.
 
     Returns:
-        What is right in it, and the faults, in the order of the file as far as may be.
+        What is right in it, and the faults: entries before groups, each in the order of the file.
     """
-    if not isinstance(content, dict):
-        return Mappings(), [Fault((), f"expected symbol_mappings and equivalence_rules, got {show(content)}")]
+    if content is None:
+        return Mappings(), [Fault((), "expected symbol_mappings and equivalence_rules, got nothing")]
     faults: list[Fault] = []
-    entries = _all(content, ("symbol_mappings",), MappingEntry, faults)
+    top = _table(content, (), ("symbol_mappings", "equivalence_rules"), faults)
+    entries = _all(top.get("symbol_mappings"), ("symbol_mappings",), MappingEntry, faults)
     faults += _contradictions(entries)
-    groups = _all(_rules(content, faults), ("equivalence_rules", "quote_assets"), QuoteGroup, faults)
+    rules = _table(top.get("equivalence_rules"), ("equivalence_rules",), ("quote_assets",), faults)
+    groups = _all(rules.get("quote_assets"), ("equivalence_rules", "quote_assets"), QuoteGroup, faults)
     faults += _group_contradictions(groups)
     return Mappings(tuple(entries.values()), tuple(groups.values())), faults
+
+
+def _table(value: object, path: YamlPath, known: Sequence[str], faults: list[Fault]) -> dict[str, Any]:
+    """Return a table; a key without a value, as when all below it is commented out, has an empty one."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        faults.append(Fault(path, f"expected a table, got {show(value)}"))
+        return {}
+    faults += [
+        Fault((*path, key), f"unknown key{suggestion(key, known)}") for key in value if key not in known
+    ]
+    return value
+
+
+def _all(value: object, path: YamlPath, kind: type[T], faults: list[Fault]) -> dict[YamlPath, T]:
+    """Return those of a list that are right, by their paths."""
+    if value is None:
+        return {}
+    if not isinstance(value, list):
+        faults.append(Fault(path, f"expected a list, got {show(value)}"))
+        return {}
+    right: dict[YamlPath, T] = {}
+    for at, item in enumerate(value):
+        where = (*path, at)
+        made, found = structure(_without_bad_exchanges(item, where, faults), kind, where)
+        faults += found
+        if made is not None:
+            right[where] = made
+    return right
+
+
+def _without_bad_exchanges(item: object, path: YamlPath, faults: list[Fault]) -> object:
+    if not isinstance(item, dict) or "exchanges" not in item:
+        return item
+    table, where = item["exchanges"], (*path, "exchanges")
+    if not isinstance(table, dict):
+        faults.append(Fault(where, f"expected a table, got {show(table)}"))
+        return item | {"exchanges": {}}
+    wrong = {key: fault for key in table if (fault := _exchange_fault(key, table[key], where))}
+    faults += wrong.values()
+    return item | {"exchanges": {key: symbol for key, symbol in table.items() if key not in wrong}}
+
+
+def _exchange_fault(key: str, symbol: object, path: YamlPath) -> Fault | None:
+    if not isinstance(symbol, str) or not _is_word(symbol):
+        return Fault((*path, key), f"expected a venue symbol such as BTCUSDT, got {show(symbol)}")
+    try:
+        ExchangeId(key.removesuffix(_ALT))
+    except ValueError:
+        return Fault((*path, key), f"expected a key of lower-case letters, digits and _, got {show(key)}")
+    return None
+
+
+def _contradictions(entries: dict[YamlPath, MappingEntry]) -> Iterator[Fault]:
+    names: dict[str, YamlPath] = {}
+    bases: dict[tuple[str, str], tuple[str, YamlPath]] = {}
+    for path, entry in entries.items():
+        name = f"{entry.base}-{entry.quote}"
+        if entry.normalized != name:
+            words = f"expected {name}, its base and quote, got {show(entry.normalized)}"
+            yield Fault((*path, "normalized"), words)
+        first = names.setdefault(entry.normalized, path)
+        if first != path:
+            yield Fault((*path, "normalized"), f"{entry.normalized} stands in {dotted(first)} already")
+        for key, symbol in entry.exchanges.items():
+            base, other = bases.setdefault((key.removesuffix(_ALT), symbol), (entry.base, path))
+            if base != entry.base:
+                words = f"{symbol} is {entry.base} here, but {base} in {dotted(other)}"
+                yield Fault((*path, "exchanges", key), words)
+
+
+def _group_contradictions(groups: dict[YamlPath, QuoteGroup]) -> Iterator[Fault]:
+    names: dict[str, YamlPath] = {}
+    owners: dict[str, YamlPath] = {}
+    for path, group in groups.items():
+        first = names.setdefault(group.group, path)
+        if first != path:
+            yield Fault((*path, "group"), f"{group.group} stands in {dotted(first)} already")
+        if group.primary not in group.members:
+            yield Fault((*path, "primary"), f"expected one of its members, got {show(group.primary)}")
+        for at, member in enumerate(group.members):
+            first = owners.setdefault(member, path)
+            if first != path:
+                yield Fault((*path, "members", at), f"{member} is in {dotted(first)} already")
+
+
+def dotted(path: YamlPath) -> str:
+    """Return a path as people write it: ``symbol_mappings[3].quote_type``."""
+    steps = (f"[{key}]" if isinstance(key, int) else f".{_quoted(key)}" for key in path)
+    return "".join(steps).removeprefix(".")
+
+
+def _quoted(key: str) -> str:
+    return key if _BARE_KEY.fullmatch(key) else show(key)
+
+
+def _read_text(path: Path, shown: str) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError([f"{shown}: no such file"]) from None
+    except OSError as error:
+        raise ConfigError([f"{shown}: can't be read: {error.strerror}"]) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{shown}: byte {error.start}: not UTF-8 text"]) from None
+
+
+def _relative(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except (ValueError, OSError):  # outside of the working directory, or that is gone
+        return str(path)

@@ -1,7 +1,8 @@
-"""Quote assets: what prices are quoted in, and how to find them in names without a separator."""
+"""Quote assets: what prices are quoted in, and how to find them in venue symbols."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -25,7 +26,12 @@ QUOTES: Final[Mapping[str, QuoteType]] = {
 }
 """The quote assets known by name."""
 
-_LONGEST_FIRST: Final = sorted(QUOTES, key=len, reverse=True)
+_NEVER_SUFFIXES: Final = frozenset({"AEUR", "XUSD", "GUSD"})
+"""Rare quotes whose names end those of frequent pairs: ADA in EUR, AVAX in USD, PAXG in USD."""
+_SUFFIXES: Final = sorted(QUOTES.keys() - _NEVER_SUFFIXES, key=lambda quote: (-len(quote), quote))
+"""Longest first."""
+_SEPARATOR: Final = re.compile(r"[-/_]")
+_CONTRACTS: Final = frozenset({"PERP", "SWAP"})
 
 
 def quote_type(quote: str) -> QuoteType:
@@ -34,11 +40,27 @@ def quote_type(quote: str) -> QuoteType:
 
 
 def split_venue_symbol(symbol: str) -> tuple[str, str] | None:
-    """Return base and quote of a name without a separator; None where no known quote ends it.
+    """Return base and quote of an upper-case spot name, by its separator or else by a known quote at its end.
 
-    The longest known quote wins: ``BTCFDUSD`` is BTC in FDUSD, not BTCFD in USD.
+    The longest quote that leaves a known coin wins (``USDTUSD`` is USDT in USD, not USD in TUSD), else the
+    longest (``NEWFDUSD`` is NEW in FDUSD, not NEWFD in USD). That is a guess: ``BATUSD`` would be BA in TUSD.
+
+    Returns:
+        The pair; None where no known quote ends the name, and for dated and perpetual contracts.
     """
-    for quote in _LONGEST_FIRST:
-        if symbol.endswith(quote) and len(symbol) > len(quote):
-            return symbol[: -len(quote)], quote
-    return None
+    if _SEPARATOR.search(symbol):
+        return _split_at_separator(symbol)
+    pairs = [(symbol.removesuffix(quote), quote) for quote in _SUFFIXES if symbol.endswith(quote)]
+    pairs = [(base, quote) for base, quote in pairs if base]
+    return next((pair for pair in pairs if _is_coin(pair[0])), pairs[0] if pairs else None)
+
+
+def _split_at_separator(symbol: str) -> tuple[str, str] | None:
+    base, *quotes = _SEPARATOR.split(symbol)
+    if len(quotes) != 1 or not base or not quotes[0] or quotes[0].isdigit() or quotes[0] in _CONTRACTS:
+        return None
+    return base, quotes[0]
+
+
+def _is_coin(asset: str) -> bool:
+    return QUOTES.get(asset, QuoteType.FIAT) is not QuoteType.FIAT

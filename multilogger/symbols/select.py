@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from fnmatch import fnmatchcase
-from typing import Protocol
+import re
+from collections.abc import Callable, Iterable, Sequence
+from fnmatch import translate
+from typing import Final, Protocol
 
 from multilogger.errors import UnknownSymbol
 from multilogger.records import ExchangeId
 from multilogger.symbols.instruments import SymbolInfo
 from multilogger.symbols.mapper import SymbolMapper
+from multilogger.symbols.quotes import split_venue_symbol
 
-_GLOB = frozenset("*?[")
+_GLOB: Final = frozenset("*?[")
+_NOT: Final = "!"
 
 
 class Names(Protocol):
@@ -32,15 +35,18 @@ def select_symbols(patterns: Sequence[str], listed: Sequence[SymbolInfo]) -> lis
 
     Args:
         patterns: venue symbols, normalized names, or globs of either; those that begin with ``!`` exclude,
-            wherever they stand.
+            wherever they stand, and alone mean everything else.
         listed: all instruments of the exchange.
     """
-    wanted = [pattern for pattern in patterns if not pattern.startswith("!")]
-    unwanted = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
+    wanted, unwanted = _divided(patterns)
+    is_wanted = _matcher(wanted if wanted or not unwanted else ["*"])
+    is_unwanted = _matcher(unwanted)
     return [
         info.symbol
         for info in listed
-        if info.active and _matches(info, wanted) and not _matches(info, unwanted)
+        if info.active
+        and is_wanted((info.symbol, info.normalized))
+        and not is_unwanted((info.symbol, info.normalized))
     ]
 
 
@@ -48,16 +54,30 @@ def explicit_symbols(patterns: Sequence[str], exchange: Names, mapper: SymbolMap
     """Return the venue symbols that are wanted by name: they can be recorded before any listing.
 
     A normalized name with a dash becomes what the mapping file says, or else what the exchange would call it.
+    What ``!`` excludes is left out by its venue symbol, its normalized name, or the name that asks for it.
     """
-    wanted: dict[str, None] = {}
-    unwanted = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
-    for pattern in patterns:
-        if pattern.startswith("!") or _GLOB.intersection(pattern):
-            continue
-        symbol = _venue_symbol(pattern, exchange, mapper)
-        if not any(fnmatchcase(name, glob) for name in (symbol, pattern) for glob in unwanted):
-            wanted[symbol] = None
-    return list(wanted)
+    wanted, unwanted = _divided(patterns)
+    is_unwanted = _matcher(unwanted)
+    symbols: dict[str, None] = {}
+    for name in wanted:
+        if not _GLOB.intersection(name):
+            symbol = _venue_symbol(name, exchange, mapper)
+            if not is_unwanted((name, symbol, _normalized(symbol, exchange, mapper))):
+                symbols[symbol] = None
+    return list(symbols)
+
+
+def _divided(patterns: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the patterns that include and those that exclude, the latter without their mark."""
+    wanted = [pattern for pattern in patterns if not pattern.startswith(_NOT)]
+    return wanted, [pattern[1:] for pattern in patterns if pattern.startswith(_NOT)]
+
+
+def _matcher(patterns: Sequence[str]) -> Callable[[Iterable[str]], bool]:
+    """Return whether one of some names matches; quick for hundreds of plain names and a few globs."""
+    plain = {pattern for pattern in patterns if not _GLOB.intersection(pattern)}
+    globs = [re.compile(translate(pattern)).match for pattern in patterns if _GLOB.intersection(pattern)]
+    return lambda names: any(name in plain or any(match(name) for match in globs) for name in names)
 
 
 def _venue_symbol(name: str, exchange: Names, mapper: SymbolMapper) -> str:
@@ -69,5 +89,8 @@ def _venue_symbol(name: str, exchange: Names, mapper: SymbolMapper) -> str:
         return exchange.venue_symbol(name)
 
 
-def _matches(info: SymbolInfo, globs: Sequence[str]) -> bool:
-    return any(fnmatchcase(info.symbol, glob) or fnmatchcase(info.normalized, glob) for glob in globs)
+def _normalized(symbol: str, exchange: Names, mapper: SymbolMapper) -> str:
+    try:
+        return mapper.normalize(exchange.id, symbol)
+    except UnknownSymbol:
+        return "-".join(split_venue_symbol(symbol) or (symbol,))

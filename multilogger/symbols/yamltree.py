@@ -7,7 +7,7 @@ so only its parser is used, and its nodes become values here.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NoReturn
 
 import attrs
 import yaml
@@ -15,7 +15,8 @@ import yaml
 from multilogger.config.expect import show
 from multilogger.config.structure import Fault, Key
 
-Path = tuple[Key, ...]
+YamlPath = tuple[Key, ...]
+"""Keys and indexes from the top of a document."""
 
 _TAG: Final = "tag:yaml.org,2002:"
 _SHOWN_PLAINLY: Final = frozenset(f"{_TAG}{kind}" for kind in ("bool", "float", "int", "null"))
@@ -35,13 +36,22 @@ class _Odd:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses aliases: by them a short file can be endless, or endlessly large."""
+    """Refuses depth, and aliases: by them a short file can be endless, or endlessly large."""
+
+    _depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self._depth += 1
         if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
-            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not understood here", mark)
-        return super().compose_node(parent, index)
+            self._refuse("aliases (*name) are not understood here")
+        if self._depth > _DEEPEST:
+            self._refuse("nested too deeply")
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def _refuse(self, words: str) -> NoReturn:
+        raise yaml.composer.ComposerError(None, None, words, self.current_event.start_mark)
 
 
 def parse_yaml(text: str) -> tuple[object, list[Fault]]:
@@ -51,38 +61,33 @@ def parse_yaml(text: str) -> tuple[object, list[Fault]]:
         text: one YAML document.
 
     Returns:
-        Its content and its faults: bad syntax, aliases, keys that are no text or stand twice, and depth.
-        Tables have text keys only; of equal keys the first counts. With bad syntax the content is None.
+        Its content and its faults. Bad syntax, depth or an alias ends the reading: there is no content then.
+        Keys that are no text or stand twice are left out, of equal ones all but the first.
     """
     try:
         node = yaml.compose(text, Loader=_Loader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # the latter two of "\UFFFFFFFF"
         return None, [Fault((), _syntax(error))]
-    except RecursionError:
-        return None, [Fault((), "nested too deeply")]
     faults: list[Fault] = []
     return (None if node is None else _value(node, (), faults)), faults
 
 
-def _syntax(error: yaml.YAMLError) -> str:
+def _syntax(error: Exception) -> str:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         mark = error.problem_mark
         return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
     return " ".join(str(error).split())
 
 
-def _value(node: yaml.Node, path: Path, faults: list[Fault]) -> object:
+def _value(node: yaml.Node, path: YamlPath, faults: list[Fault]) -> object:
     if isinstance(node, yaml.ScalarNode):
         return _scalar(node)
-    if len(path) >= _DEEPEST:
-        faults.append(Fault(path, "nested too deeply"))
-        return None
     if isinstance(node, yaml.SequenceNode):
         return [_value(item, (*path, at), faults) for at, item in enumerate(node.value)]
     return dict(_items(node, path, faults))
 
 
-def _items(node: yaml.Node, path: Path, faults: list[Fault]) -> Iterator[tuple[str, object]]:
+def _items(node: yaml.Node, path: YamlPath, faults: list[Fault]) -> Iterator[tuple[str, object]]:
     seen: dict[str, int] = {}
     for key_node, value_node in node.value:
         key = _value(key_node, path, faults)

@@ -7,6 +7,7 @@ import json
 import math
 import random
 import struct
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -24,11 +25,21 @@ from multilogger.records import MarketData, Trade
 ALL = sorted(BUILT_IN)
 TABLES = ("MD", "TRADES")
 
-MATCH = set("type product_id trade_id price size side time maker_order_id taker_order_id".split())
+MATCH = {
+    "type",
+    "product_id",
+    "trade_id",
+    "price",
+    "size",
+    "side",
+    "time",
+    "maker_order_id",
+    "taker_order_id",
+}
 NAMED: dict[str, set[str]] = {
     "match": MATCH,
     "last_match": MATCH,
-    "ticker": set("type product_id price side best_bid best_ask time".split()),
+    "ticker": {"type", "product_id", "price", "side", "best_bid", "best_ask", "time"},
     "trade": set("estpqTm"),
     "aggTrade": set("esapqTm"),
     "24hrTicker": set("esEcba"),
@@ -136,7 +147,7 @@ def _shuffled(value: Any, rng: random.Random) -> Any:
 
 @pytest.mark.parametrize("case", cases(), ids=case_name)
 @given(seed=st.integers(0, 2**32), spaced=st.booleans(), escaped=st.booleans())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_contract_spelling_does_not_matter(case: Case, *, seed: int, spaced: bool, escaped: bool) -> None:
     """Another order of keys, spaces and escapes give the same row."""
     shuffled = _shuffled(case.frame, random.Random(seed))
@@ -166,7 +177,9 @@ def _numbers(value: Any, found: set[float]) -> set[float]:
 
 def _check_not_invented(rows: dict[str, list[Row]], frame: bytes, known: set[float]) -> None:
     """Check that rows hold values of this frame, or of trades before it, and only sane ones."""
-    said = known | _numbers(json.loads(frame), set())
+    # What no field needs is skipped without a look at its characters: Python's parser has to be as lenient.
+    message = json.loads(frame.decode(errors="replace"), strict=False)
+    said = known | _numbers(message, set())
     for row in (*rows["MD"], *rows["TRADES"]):
         names = [n for n in ("price", "volume", "size", "best_bid", "best_ask", "trade_id") if n in row]
         for name in names:
@@ -174,12 +187,25 @@ def _check_not_invented(rows: dict[str, list[Row]], frame: bytes, known: set[flo
             assert math.isfinite(row[name])
             assert name == "trade_id" or 0 < row[name] < 1e15
         assert row["side"] in (0, 1)
-        assert 946_684_800 <= row["time_ns"] // 10**9 < 2**32
+        assert row["time_ns"] in _times(message)
+
+
+def _times(message: dict[str, Any]) -> set[int]:
+    """Return the times that a frame says, by Python's own parsers; of quotes alone, the time of receipt."""
+    data = message.get("data", message)
+    if "time" in data:
+        whole, _, fraction = data["time"].rstrip("Z").removesuffix("+00:00").partition(".")
+        seconds = int(datetime.fromisoformat(whole).replace(tzinfo=UTC).timestamp())
+        return {seconds * 10**9 + int(fraction.ljust(9, "0"))}
+    stamp = data.get("T", data.get("E"))
+    if stamp is None:
+        return {RECV_NS}
+    return {int(float(stamp)) * (1_000 if float(stamp) >= 10**14 else 1_000_000)}
 
 
 @pytest.mark.parametrize("case", cases(), ids=case_name)
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_contract_mutated_bytes(case: Case, data: st.DataObject) -> None:
     """Of damaged frames there is never an exception, nor a row with a value the frame does not say."""
     frame = bytearray(text(case.frame))
@@ -221,9 +247,9 @@ JSON = st.recursive(
 
 @pytest.mark.parametrize("case", cases(), ids=case_name)
 @given(data=st.data(), value=JSON)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_contract_any_value_in_any_field(case: Case, data: st.DataObject, value: Any) -> None:
-    """Whatever stands in a field: a row, or one refusal, or one frame ignored; and the good frame after it."""
+    """Whatever stands in a field gives a row, a refusal or nothing; the good frame after it gives its row."""
     message = json.loads(text(case.frame))
     holder = message.get("data", message) if data.draw(st.booleans()) else message
     holder[data.draw(st.sampled_from(sorted(holder)))] = value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from multilogger.batch import Batch, RowBuffer, SymbolTable
 from multilogger.config import StorageConfig
 from multilogger.records import ExchangeId
 from multilogger.stats import WriterStats
+from multilogger.storage.checkpoint import load
 from multilogger.storage.layout import day_suffix, symbol_directory
 from multilogger.storage.store import Store
 from multilogger.tables import MD, TABLES, TRADES, Array, Table
@@ -112,6 +114,23 @@ def column_files(path: Path) -> dict[str, bytes]:
         for file in sorted(path.glob("*/*/*/*.bin"))
         if not file.is_symlink()
     }
+
+
+def assert_checkpoint_is_true(path: Path) -> None:
+    """Compare the checkpoint's row counts and checksums with the files."""
+    found = load(path / ".multilogger/checkpoint")
+    entries = {state.entry.number: state.entry for state in found.streams}
+    assert found.partitions
+    for state in found.partitions:
+        entry = entries[state.stream]
+        directory = path / entry.exchange / entry.directory / TABLES[entry.table].name
+        for name, crc in state.crcs.items():
+            file = directory / f"{name}{day_suffix(state.day)}"
+            data = file.read_bytes() if state.rows else b""
+            width = next(
+                column.dtype.itemsize for column in TABLES[entry.table].columns if column.name == name
+            )
+            assert (len(data), zlib.crc32(data)) == (state.rows * width, crc), file
 
 
 def expected_columns(batches: Iterable[Batch], symbol: str, table: Table, day: int = DAY) -> dict[str, Array]:

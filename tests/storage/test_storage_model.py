@@ -10,7 +10,17 @@ import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from storage_tools import DAY, NANOS, Feed, column_files, crash, fork, open_store, read_rows
+from storage_tools import (
+    DAY,
+    NANOS,
+    Feed,
+    assert_checkpoint_is_true,
+    column_files,
+    crash,
+    fork,
+    open_store,
+    read_rows,
+)
 
 from multilogger.batch import Batch
 from multilogger.stats import WriterStats
@@ -127,6 +137,8 @@ class StoreMachine(RuleBasedStateMachine):
         self.unseen_late += self.stats.late_rows
         self.stats = WriterStats()
         self.store = open_store(self.path, stats=self.stats)
+        if self.committed:
+            assert_checkpoint_is_true(self.path)
         for (symbol, number, day), rows in self.committed.items():
             self._check(symbol, (MD, TRADES)[number], day, rows, whole=True)
         ids: dict[str, int] = {}

@@ -13,6 +13,7 @@ from storage_tools import (
     NOON,
     SMALL,
     Feed,
+    assert_checkpoint_is_true,
     column_files,
     crash,
     fork,
@@ -54,6 +55,7 @@ def written(path: Path, rows: int = 5) -> Feed:
 
 def ids(path: Path) -> list[int]:
     """Return the trade ids on disk, insisting on even columns."""
+    assert_checkpoint_is_true(path)
     found: list[int] = read_rows(path, SYMBOL, TRADES)["trade_id"].tolist()
     return found
 
