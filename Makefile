@@ -67,8 +67,8 @@ lint: $(STAMP)
 	@$(BIN)/ruff check $(CODE)
 
 async: $(STAMP)
-	@$(BIN)/python -m flake8_async --enable=ASYNC --disable=ASYNC127 \
-	  --startable-in-context-manager=run,serve_rest $(CODE)
+	@$(BIN)/python -m flake8_async --enable=ASYNC --disable=ASYNC127,ASYNC910,ASYNC911,ASYNC912,ASYNC913 \
+	  --startable-in-context-manager=run,serve_rest,serve_health,run_tree $(CODE)
 
 types: $(STAMP)
 	@$(BIN)/mypy

@@ -40,7 +40,8 @@ def message(exchange: str, at: int, now_us: int) -> bytes:
     if exchange == "binance":
         return (
             f'{{"stream":"{symbol.lower()}@trade","data":{{"e":"trade","E":{now_us},"s":"{symbol}",'
-            f'"t":{number},"p":"{price:.8f}","q":"{size:.8f}","T":{now_us},"m":{"true" if at % 3 else "false"},"M":true}}}}'
+            f'"t":{number},"p":"{price:.8f}","q":"{size:.8f}","T":{now_us},'
+            f'"m":{"true" if at % 3 else "false"},"M":true}}}}'
         ).encode()
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now_us // 1_000_000))
     return (
@@ -107,6 +108,11 @@ class Client:
                 answer = {"type": "subscriptions", "channels": channels}
             self._connection.sendall(frame(json.dumps(answer).encode()))
 
+    def close(self) -> None:
+        """Hang up; a socket is closed only with the last file made of it."""
+        self._read.close()
+        self._connection.close()
+
     def wait_for_end(self) -> None:
         """Wait until the client hangs up, or sends a close frame; it sends nothing else by then."""
         while (first := self._read.read(1)) and first[0] & 0x0F != _CLOSE:
@@ -137,8 +143,8 @@ def serve(arguments: argparse.Namespace) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if context is not None:
             connection = context.wrap_socket(connection, server_side=True)
+        client = Client(connection)
         try:
-            client = Client(connection)
             client.handshake()
             client.confirm(arguments.exchange)
             time.sleep(0.2)
@@ -150,9 +156,7 @@ def serve(arguments: argparse.Namespace) -> None:
         except OSError as gone:
             print(f"client gone: {gone}", file=sys.stderr)
         finally:
-            # Closing alone would wait for the file made of it.
-            connection.shutdown(socket.SHUT_RDWR)
-            connection.close()
+            client.close()
 
 
 def main() -> None:

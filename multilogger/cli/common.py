@@ -16,7 +16,7 @@ import trio
 from multilogger.config import Config, ExchangeConfig, load_config
 from multilogger.errors import MultiloggerError, StartupError
 from multilogger.exchanges.base import Exchange, Services
-from multilogger.exchanges.catalog import exchange_types
+from multilogger.exchanges.catalog import BUILT_IN, exchange_types
 from multilogger.log import configure_logging
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ def read_config(path: Path | None, extra: dict[str, str] | None = None) -> Confi
     types: dict[str, type[ExchangeConfig]] = {
         name: exchange.config_type for name, exchange in exchange_types().items()
     }
-    return load_config(path, {**os.environ, **(extra or {})}, types)
+    return load_config(path, {**os.environ, **(extra or {})}, types, default_exchanges=list(BUILT_IN))
 
 
 def set_up_logging(config: Config) -> None:

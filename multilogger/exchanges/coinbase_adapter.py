@@ -82,8 +82,12 @@ class CoinbaseAdapter:
             "ticker": self._ticker,
             "heartbeat": self._heartbeat,
         }
-        # How their frames begin, as the exchange spells them: sixteen bytes tell them all apart.
-        self._parsers = {f'{{"type":"{kind}",'.encode()[:16]: parse for kind, parse in self._kinds.items()}
+        # How frames begin, as the exchange spells them. Only these two kinds end within sixteen bytes; a kind
+        # that begins like one of the others must not be taken for it.
+        self._parsers: dict[bytes, _Parse] = {
+            b'{"type":"match",': self._match,
+            b'{"type":"ticker"': self._ticker,
+        }
 
     def subscribe(self, symbols: Sequence[str]) -> list[str]:
         """Return a subscribe request, unless one is under way: then it is sent after that."""

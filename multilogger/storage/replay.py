@@ -141,9 +141,7 @@ class Replay:
         return reader.payload_at(offset, header)
 
     def _anchored(self, header: Header) -> bool:
-        """Return whether a frame agrees with the checkpoint on what the checkpoint's last frame was."""
-        if header.sequence == self._after.sequence:
-            return header.payload_hash == self._after.chain
+        """Return whether a frame may follow the checkpoint: the first one names its predecessor."""
         return header.sequence != self._after.sequence + 1 or header.previous == self._after.chain
 
     def _find_next(self, readers: Sequence[SegmentReader], at: int, offset: int) -> tuple[int, int] | None:

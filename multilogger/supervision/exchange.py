@@ -36,11 +36,13 @@ async def run_exchange(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(report_refusals, stats)
         nursery.start_soon(pool.run)
+        # A new pool asks for everything anew: what an earlier one was refused is no longer known to be so.
+        stats.set_aside.clear()
         pool.update(explicit)
         stats.state = ExchangeState.RUNNING
         while True:
             listed = await fetch_listing(exchange, backoff, stats)
-            _follow(exchange, pool, listed, explicit, stats)
+            follow_listing(exchange, pool, listed, explicit, stats)
             await trio.sleep(LISTING_SECS)
 
 
@@ -61,15 +63,32 @@ async def fetch_listing(exchange: Exchange, backoff: Backoff, stats: ExchangeSta
             return listed
 
 
-def _follow(
+def follow_listing(
     exchange: Exchange, pool: Pool, listed: list[SymbolInfo], explicit: list[str], stats: ExchangeStats
 ) -> None:
-    """Give the pool what is wanted of a new listing."""
+    """Give the pool what is wanted of a new listing, and set aside what is asked for by name and not there.
+
+    Raises:
+        StartupError: more symbols are wanted than the configured connections can carry.
+    """
     # A configured name may be a mapped one, which the listing does not have: its venue symbol is in explicit.
     wanted = select_symbols((*exchange.config.symbols, *explicit), listed)
-    for symbol in set(explicit).difference(wanted):
-        stats.set_aside[symbol] = NOT_LISTED
-        log.warning("symbol set aside", exchange=exchange.id, symbol=symbol, why=NOT_LISTED)
-    log.info("listing", exchange=exchange.id, listed=len(listed), wanted=len(wanted))
     check_capacity(exchange, len(wanted))
+    log.info("listing", exchange=exchange.id, listed=len(listed), wanted=len(wanted))
+    reasons = {symbol: _unlisted(symbol, exchange, stats) for symbol in set(explicit).difference(wanted)}
+    for symbol in wanted:
+        if stats.set_aside.get(symbol, "").startswith(NOT_LISTED):
+            del stats.set_aside[symbol]
     pool.update(wanted)
+    # After the pool, which has just forgotten what the exchange said of symbols nobody asks for any more.
+    stats.set_aside.update(reasons)
+
+
+def _unlisted(symbol: str, exchange: Exchange, stats: ExchangeStats) -> str:
+    """Return why a symbol asked for by name is set aside; log it once."""
+    known = stats.set_aside.get(symbol, "")
+    if known.startswith(NOT_LISTED):
+        return known
+    log.warning("symbol set aside", exchange=exchange.id, symbol=symbol, why=NOT_LISTED)
+    # It may have been rejected before the listing came: then the exchange's own words stand beside ours.
+    return f"{NOT_LISTED}: {known}" if known else NOT_LISTED

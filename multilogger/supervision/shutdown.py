@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Awaitable, Callable
 
+import attrs
 import structlog
 import trio
 
@@ -23,10 +24,23 @@ async def signalled(*, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGN
             return
 
 
-async def stop_when(
-    requested: StopRequested, feeds: trio.CancelScope, drain: trio.CancelScope, secs: float
-) -> None:
-    """Cancel ``feeds`` once a stop is requested; what is left to drain then has ``secs``."""
+async def note_stop(requested: StopRequested, stopping: trio.Event) -> None:
+    """Set ``stopping`` once a stop is requested."""
     await requested()
-    drain.deadline = trio.current_time() + secs
-    feeds.cancel()
+    stopping.set()
+
+
+@attrs.frozen
+class Drain:
+    """What is left to do after a stop was requested, and how long it may take."""
+
+    stopping: trio.Event
+    scope: trio.CancelScope
+    """Encloses feeds and writer."""
+    secs: float
+
+    async def begin_when_stopping(self, feeds: trio.CancelScope) -> None:
+        """Cancel ``feeds`` once a stop is requested; feeds and writer are then over within ``secs``."""
+        await self.stopping.wait()
+        self.scope.deadline = trio.current_time() + self.secs
+        feeds.cancel()

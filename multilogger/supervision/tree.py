@@ -37,7 +37,7 @@ from multilogger.storage.store import Store
 from multilogger.storage.writer import run_writer
 from multilogger.supervision.exchange import run_exchange
 from multilogger.supervision.restart import keep_alive
-from multilogger.supervision.shutdown import StopRequested, stop_when
+from multilogger.supervision.shutdown import Drain, StopRequested, note_stop
 from multilogger.symbols.mapper import load_mapper
 from multilogger.symbols.select import explicit_symbols
 from multilogger.tables import MD
@@ -80,13 +80,17 @@ async def run_tree(
         StartupError: the data path, the health port or the configured symbols can't be used as asked.
         StorageError: the writer can't keep what was accepted.
     """
+    explicit = explicit_by_name(plan)
+    stopping = trio.Event()
     async with trio.open_nursery() as root:
+        # Listening from the beginning: a signal during recovery ends the run in order, too.
+        root.start_soon(note_stop, plan.stop_requested, stopping)
         address: Address | None = None
         if plan.config.health.enabled:
             address = await root.start(serve_health, plan.stats, plan.config, plan.clock)
         async with opened_store(plan) as store:
             task_status.started(address)
-            await write_feeds(plan, store)
+            await write_feeds(plan, store, explicit, stopping)
         log.info("stopped", rows=plan.stats.writer.rows)
         root.cancel_scope.cancel()
 
@@ -106,33 +110,51 @@ async def opened_store(plan: Plan) -> AsyncIterator[Store]:
             await trio.to_thread.run_sync(store.close)
 
 
-async def write_feeds(plan: Plan, store: Store) -> None:
+def explicit_by_name(plan: Plan) -> dict[str, list[str]]:
+    """Return, for each enabled exchange, the venue symbols that are configured by name.
+
+    Raises:
+        ConfigError: the mapping file has faults.
+        StartupError: more symbols are configured by name than the configured connections can carry.
+    """
+    mapper = load_mapper(plan.config.logger.mappings)
+    explicit: dict[str, list[str]] = {}
+    for name, settings in plan.config.exchanges.items():
+        if settings.enabled:
+            exchange = plan.exchange_types[name](settings)
+            explicit[name] = explicit_symbols(settings.symbols, exchange, mapper)
+            check_capacity(exchange, len(explicit[name]))
+    return explicit
+
+
+async def write_feeds(
+    plan: Plan, store: Store, explicit: Mapping[str, list[str]], stopping: trio.Event
+) -> None:
     """Run the writer and, inside it, the feeds."""
     send, receive = trio.open_memory_channel[Batch](_BATCHES_IN_FLIGHT)
     async with trio.open_nursery() as writing:
         writing.start_soon(run_writer, store, receive, plan.config, plan.stats.writer)
         # The send end encloses the feeds: once they are gone it closes, and the writer drains and returns.
         with send:
-            await run_feeds(plan, store, send, writing.cancel_scope)
+            drain = Drain(stopping, writing.cancel_scope, plan.config.logger.shutdown_secs)
+            await run_feeds(plan, store, explicit, send, drain)
 
 
 async def run_feeds(
-    plan: Plan, store: Store, send: trio.MemorySendChannel[Batch], drain: trio.CancelScope
+    plan: Plan,
+    store: Store,
+    explicit: Mapping[str, list[str]],
+    send: trio.MemorySendChannel[Batch],
+    drain: Drain,
 ) -> None:
     """Run all exchanges until a stop is requested."""
-    mapper = load_mapper(plan.config.logger.mappings)
     async with open_http_client() as http, trio.open_nursery() as feeds:
         services = Services(http_get=http.get, connector=make_connector(plan.clock))
-        for name, settings in plan.config.exchanges.items():
-            if settings.enabled:
-                exchange = plan.exchange_types[name](settings, services)
-                stats = plan.stats.exchange(name)
-                explicit = explicit_symbols(settings.symbols, exchange, mapper)
-                life = exchange_life(plan, store, send, exchange, explicit)
-                feeds.start_soon(keep_alive, life, stats)
-        feeds.start_soon(
-            stop_when, plan.stop_requested, feeds.cancel_scope, drain, plan.config.logger.shutdown_secs
-        )
+        for name, symbols in explicit.items():
+            exchange = plan.exchange_types[name](plan.config.exchanges[name], services)
+            life = exchange_life(plan, store, send, exchange, symbols)
+            feeds.start_soon(keep_alive, life, plan.stats.exchange(name))
+        feeds.start_soon(drain.begin_when_stopping, feeds.cancel_scope)
 
 
 def exchange_life(
@@ -141,9 +163,6 @@ def exchange_life(
     """Return what runs one exchange, and again after a failure.
 
     Symbol numbers and the last trade ids outlive a failure; connections do not.
-
-    Raises:
-        StartupError: more symbols are configured by name than the configured connections can carry.
     """
     stats = plan.stats.exchange(exchange.id)
     symbols = SymbolTable(exchange.id)
@@ -154,7 +173,6 @@ def exchange_life(
         last_md=store.last_rows(exchange.id, MD),
     )
     feed = Feed(symbols=symbols, stats=stats, quality=quality, send=send)
-    check_capacity(exchange, len(explicit))
 
     async def life() -> None:
         pool = Pool(exchange, feed, plan.config.logger.buffer_size, plan.random)

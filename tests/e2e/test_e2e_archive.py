@@ -39,7 +39,9 @@ async def test_restart_continues(tmp_path: Path) -> None:
         before = {exchange: first.rows(exchange) for exchange in EXCHANGES}
         # The markets rest between the runs: what Coinbase replays now has been recorded already.
         async with recording(venues, data, resume=False) as second:
-            await second.health_when(lambda now: all(now["exchanges"][name]["connected"] for name in EXCHANGES))
+            await second.health_when(
+                lambda now: all(now["exchanges"][name]["connected"] for name in EXCHANGES)
+            )
             await second.settle()
             assert second.rows("coinbase") == 0
             assert second.stats.exchange("coinbase").duplicates == 20
@@ -123,7 +125,10 @@ async def test_readable_while_it_grows(tmp_path: Path) -> None:
     assert tables == {(exchange, table) for exchange in EXCHANGES for table in COMPATIBLE}
     for folder in data.glob("*/*/*/"):
         if not folder.is_relative_to(data / ".multilogger"):
-            assert len({len(file.read_bytes()) // width(file, folder.name) for file in folder.glob("*.bin")}) == 1
+            assert (
+                len({len(file.read_bytes()) // width(file, folder.name) for file in folder.glob("*.bin")})
+                == 1
+            )
 
 
 def width(file: Path, table: str) -> int:

@@ -38,7 +38,7 @@ class BuggyCoinbase(Coinbase):
 
     def create_adapter(self, symbols: SymbolTable, stats: ExchangeStats) -> CoinbaseAdapter:
         """Return the adapter with the bug."""
-        return BuggyAdapter(symbols, stats)
+        return BuggyAdapter(symbols, stats, daily_volume=False)
 
 
 async def test_bug_in_one_exchange(tmp_path: Path) -> None:
@@ -66,8 +66,9 @@ async def test_dead_writer_ends_the_process(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(Store, "commit", full)
     async with simulated(tmp_path / "ledger") as venues:
         plan = make_plan(venues, tmp_path / "data", trio.sleep_forever)
-        with trio.fail_after(10), pytest.RaisesGroup(
-            pytest.RaisesExc(StorageError, match="no space left"), flatten_subgroups=True
+        with (
+            trio.fail_after(10),
+            pytest.RaisesGroup(pytest.RaisesExc(StorageError, match="no space left"), flatten_subgroups=True),
         ):
             await run_tree(plan)
 
@@ -144,8 +145,9 @@ async def test_symbols_do_not_fit(tmp_path: Path) -> None:
     async with simulated(tmp_path / "ledger") as venues:
         plan = make_plan(venues, tmp_path / "data", trio.sleep_forever, settings)
         words = "5 symbols do not fit: 2 connections of at most 2 symbols each carry 4"
-        with trio.fail_after(10), pytest.RaisesGroup(
-            pytest.RaisesExc(StartupError, match=words), flatten_subgroups=True
+        with (
+            trio.fail_after(10),
+            pytest.RaisesGroup(pytest.RaisesExc(StartupError, match=words), flatten_subgroups=True),
         ):
             await run_tree(plan)
 

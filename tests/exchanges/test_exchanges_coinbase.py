@@ -232,3 +232,13 @@ def test_coinbase_seconds_change() -> None:
     start = 1_795_341_600 * 10**9
     offsets = [row["time_ns"] - start for row in fed.take()["TRADES"]]
     assert offsets == [1000, 1_000_002_000, 3000, 0, 999_999_000]
+
+
+@pytest.mark.parametrize(
+    "kind", ["last_mat", "last_matchless", "matches", "match2", "tickers", "ticker_batch"]
+)
+def test_coinbase_kinds_that_begin_alike(kind: str) -> None:
+    """A kind that only begins like a known one is another kind."""
+    fed = Fed("coinbase")
+    fed.feed({**MATCH, "type": kind}, {**TICKER, "type": kind})
+    assert (fed.ignored, len(fed.buffer)) == ({kind: 2}, 0)

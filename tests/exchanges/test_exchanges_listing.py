@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 import pytest
+import trio
 from exchanges_tools import configured
 from structlog.testing import capture_logs
 
@@ -52,6 +53,7 @@ class Rest:
 
     async def __call__(self, url: str, params: Mapping[str, str] | None = None) -> bytes:
         """Return the body."""
+        await trio.lowlevel.checkpoint()
         assert not params
         self.asked.append(url)
         return self.body
@@ -125,7 +127,7 @@ async def test_listing_of_binance() -> None:
 async def test_listing_with_odd_entries(name: str, good: dict[str, Any]) -> None:
     """Odd entries are left out, and logged as one line with the first of them."""
     key = "id" if name == "coinbase" else "symbol"
-    odd = [None, 5, [], {}, {**good, key: None}, {**good, "status": 7}]
+    odd: list[object] = [None, 5, [], {}, {**good, key: None}, {**good, "status": 7}]
     exchange, _ = served(name, listing(name, *odd[:3], good, *odd[3:], {**good, key: "OTHER"}))
     with capture_logs() as logs:
         listed = await exchange.fetch_symbols()

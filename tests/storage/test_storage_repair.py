@@ -109,9 +109,14 @@ def test_shortened_column_with_rows_to_replay(tmp_path: Path) -> None:
         assert ids(path) == [1, 2, 3, 6, 7, 8, 9, 51]
 
 
-def test_interrupted_repair_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("known", [True, False])
+def test_interrupted_repair_is_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, known: bool
+) -> None:
     """A stop at any write of the repair and the replay after it ends in the same files."""
     feed = written(tmp_path / "a")
+    if not known:
+        (tmp_path / "a" / ".multilogger").rename(tmp_path / "elsewhere")
     store = open_store(tmp_path / "a")
     store.commit([feed.trades(SYMBOL, [NOON + 10, NOON + 11, NOON + 12])])
     crash(store)

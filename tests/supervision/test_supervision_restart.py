@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
+import trio.testing
 
 from multilogger.errors import StartupError
 from multilogger.stats import ExchangeState, ExchangeStats
@@ -33,8 +34,9 @@ async def lived(life: Life, secs: float) -> ExchangeStats:
     return stats
 
 
-@pytest.mark.usefixtures("autojump_clock")
-async def test_a_bug_is_contained_and_the_exchange_starts_again() -> None:
+async def test_a_bug_is_contained_and_the_exchange_starts_again(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     """One failure costs a second."""
     life = Life(KeyError("price"))
     stats = await lived(life, 10)
@@ -43,16 +45,14 @@ async def test_a_bug_is_contained_and_the_exchange_starts_again() -> None:
     assert (stats.restarts, stats.state) == (1, ExchangeState.STARTING)
 
 
-@pytest.mark.usefixtures("autojump_clock")
-async def test_groups_of_failures_are_contained_too() -> None:
+async def test_groups_of_failures_are_contained_too(autojump_clock: trio.testing.MockClock) -> None:
     """What a nursery raises is a group; its leaves are told."""
     life = Life(ExceptionGroup("nursery", [ExceptionGroup("inner", [KeyError("x")]), ValueError("y")]))
     stats = await lived(life, 0.5)
     assert stats.detail == "KeyError: 'x'; ValueError: y"
 
 
-@pytest.mark.usefixtures("autojump_clock")
-async def test_too_many_restarts_mark_the_exchange_down() -> None:
+async def test_too_many_restarts_mark_the_exchange_down(autojump_clock: trio.testing.MockClock) -> None:
     """After the quick restarts it waits, and comes back when the fault is gone."""
     failures = [KeyError(str(number)) for number in range(QUICK_RESTARTS + 1)]
     life = Life(*failures)
@@ -65,8 +65,7 @@ async def test_too_many_restarts_mark_the_exchange_down() -> None:
     assert len(again.began) == QUICK_RESTARTS + 2
 
 
-@pytest.mark.usefixtures("autojump_clock")
-async def test_a_fault_of_the_configuration_is_down_at_once() -> None:
+async def test_a_fault_of_the_configuration_is_down_at_once(autojump_clock: trio.testing.MockClock) -> None:
     """No quick restart mends a configuration; its words are kept for the health page."""
     life = Life(StartupError("900 symbols do not fit"))
     stats = await lived(life, 30)
@@ -74,8 +73,7 @@ async def test_a_fault_of_the_configuration_is_down_at_once() -> None:
     assert "900 symbols do not fit" in stats.detail
 
 
-@pytest.mark.usefixtures("autojump_clock")
-async def test_cancellation_passes() -> None:
+async def test_cancellation_passes(autojump_clock: trio.testing.MockClock) -> None:
     """A cancelled exchange is not restarted."""
     life = Life()
     with trio.move_on_after(5) as scope:
@@ -84,8 +82,7 @@ async def test_cancellation_passes() -> None:
     assert len(life.began) == 1
 
 
-@pytest.mark.usefixtures("autojump_clock")
-async def test_old_restarts_are_forgotten() -> None:
+async def test_old_restarts_are_forgotten(autojump_clock: trio.testing.MockClock) -> None:
     """Only restarts within the window count."""
     intensity = Intensity()
     for _ in range(3 * QUICK_RESTARTS):

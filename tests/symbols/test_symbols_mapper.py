@@ -163,6 +163,8 @@ def test_listings_are_replaced(tmp_path: Path) -> None:
     assert names(mapper.get_usd_pairs()) == ["coinbase:BTC-USD"]
     assert names(mapper.find_related("BTC-USDT")) == ["coinbase:BTC-USD", "kraken:XBTUSD"]
     assert mapper.find_related("NEWUSDT") == []
+    mapper.replace("kraken", [])
+    assert mapper.are_equivalent("XBTUSD", "BTC-USD")  # delisted, but the file still tells what it was
     mapper.replace("binance", BINANCE)
     assert names(mapper.find_related("ETH-BTC")) == ["coinbase:ETH-BTC", "binance:ETHBTC"]
     with pytest.raises(ValueError, match="instruments of coinbase in the listing of binance"):

@@ -13,7 +13,7 @@ from multilogger.connection.pool import Pool
 from multilogger.exchanges.binance import Binance, BinanceConfig
 from multilogger.records import ExchangeId
 from multilogger.stats import ExchangeStats
-from multilogger.supervision.exchange import _follow
+from multilogger.supervision.exchange import follow_listing
 from multilogger.symbols.select import explicit_symbols, select_symbols
 
 LISTED = [
@@ -104,7 +104,7 @@ def test_a_listing_keeps_what_was_started_by_name(
     exchange = Binance(BinanceConfig(symbols=patterns), None)
     explicit = explicit_symbols(patterns, exchange, mapper_of(tmp_path))
     pool, stats = NotedPool(), ExchangeStats("binance")
-    _follow(exchange, pool, LISTED, explicit, stats)
+    follow_listing(exchange, pool, LISTED, explicit, stats)
     assert set(explicit) <= set(chosen)
     assert (pool.told, stats.set_aside) == ([chosen], {})
 
@@ -114,7 +114,7 @@ def test_a_name_that_is_not_listed_is_set_aside(tmp_path: Path) -> None:
     exchange = Binance(BinanceConfig(symbols=("OLDUSDT", "BTC-USD", "NEW-USD")), None)
     explicit = explicit_symbols(exchange.config.symbols, exchange, mapper_of(tmp_path))
     pool, stats = NotedPool(), ExchangeStats("binance")
-    _follow(exchange, pool, LISTED, explicit, stats)
+    follow_listing(exchange, pool, LISTED, explicit, stats)
     assert pool.told == [["BTCUSDT"]]
     assert set(stats.set_aside) == {"OLDUSDT", "NEWUSD"}
 
