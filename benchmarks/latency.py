@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import trio
 
-from benchmarks.rig import blasting, configured, logging, one_core
+from benchmarks.rig import Logger, blasting, configured, log_while, one_core
 from multilogger.batch import RowBuffer, SymbolTable
 from multilogger.cli.common import favour_the_event_loop
 from multilogger.exchanges.base import Event
@@ -47,13 +47,18 @@ class TimedBinance(Binance):
         return TimedAdapter(symbols, stats, {}, trades_stream="trade", md_stream="ticker", daily_volume=False)
 
 
-async def run(endpoint: str, count: int) -> None:
-    """Log so many messages."""
+async def run(endpoint: str, count: int) -> float:
+    """Log so many messages; return the CPU seconds spent on them."""
+
+    async def watch(running: Logger) -> float:
+        begin = time.process_time()
+        # Counters are made for being looked at now and then.
+        while running.writer.rows < count:  # noqa: ASYNC110
+            await trio.sleep(0.05)
+        return time.process_time() - begin
+
     with tempfile.TemporaryDirectory(prefix="multilogger-bench-") as data:
-        async with logging(TimedBinance, configured("binance", endpoint), Path(data), None) as running:
-            # Counters are made for being looked at now and then.
-            while running.writer.rows < count:  # noqa: ASYNC110
-                await trio.sleep(0.05)
+        return await log_while(TimedBinance, configured("binance", endpoint), Path(data), None, watch)
 
 
 def percentiles(name: str, latencies: Sequence[np.ndarray]) -> None:
@@ -76,9 +81,7 @@ def main() -> None:
     favour_the_event_loop()
     count = arguments.rate * arguments.seconds
     with blasting("binance", count, rate=arguments.rate) as endpoint:
-        begin = time.process_time()
-        trio.run(run, endpoint, count)
-        spent = time.process_time() - begin
+        spent = trio.run(run, endpoint, count)
     chunks = [(done, np.frombuffer(rows, TRADES.row)) for done, rows in ACCEPTED if rows]
     print(f"{count:,} messages in {len(chunks):,} chunks, {100 * spent / arguments.seconds:.0f} % of a core")
     percentiles("receive to accepted: ", [done - rows["recv_ns"] for done, rows in chunks])

@@ -8,8 +8,8 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
@@ -102,11 +102,14 @@ class Logger:
     writer: WriterStats
 
 
-@asynccontextmanager
-async def logging(
-    kind: type[Exchange], settings: ExchangeConfig, data: Path, tls: Tls | None
-) -> AsyncIterator[Logger]:
-    """Run the way from the wire to durable files."""
+async def log_while(
+    kind: type[Exchange],
+    settings: ExchangeConfig,
+    data: Path,
+    tls: Tls | None,
+    body: Callable[[Logger], Awaitable[float]],
+) -> float:
+    """Run the way from the wire to durable files while ``body`` runs, and return what that returns."""
     config = Config(logger=LoggerConfig(data_path=data), storage=StorageConfig())
     running = Logger(ExchangeStats(kind.id), WriterStats())
     store = Store.open(data, config.storage, running.writer, time.time_ns)
@@ -121,6 +124,7 @@ async def logging(
         nursery.start_soon(run_writer, store, receive, config, running.writer)
         nursery.start_soon(pool.run)
         pool.update(settings.symbols)
-        yield running
+        figure = await body(running)
         nursery.cancel_scope.cancel()
     store.close()
+    return figure

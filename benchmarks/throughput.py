@@ -21,7 +21,7 @@ from trio_websocket import open_websocket_url
 
 from benchmarks import parse
 from benchmarks.blaster import symbols
-from benchmarks.rig import Tls, blasting, configured, logging, make_tls, one_core, trust
+from benchmarks.rig import Logger, Tls, blasting, configured, log_while, make_tls, one_core, trust
 from multilogger.batch import RowBuffer, SymbolTable
 from multilogger.cli.common import favour_the_event_loop
 from multilogger.connection.link import make_connector
@@ -32,23 +32,27 @@ from multilogger.stats import ExchangeStats
 
 async def no_http(url: str, params: object = None) -> bytes:
     """Refuse: nothing here needs HTTP."""
+    await trio.lowlevel.checkpoint()
     raise AssertionError(f"GET {url} {params}")
 
 
 async def files(exchange: str, endpoint: str, count: int, tls: Tls | None) -> float:
     """Measure from the socket to durable files."""
-    with tempfile.TemporaryDirectory(prefix="multilogger-bench-") as data:
-        async with logging(BUILT_IN[exchange], configured(exchange, endpoint), Path(data), tls) as running:
-            # Counters are made for being looked at now and then.
-            while running.stats.messages == 0:  # noqa: ASYNC110
-                await trio.sleep(0.001)
-            begin = time.process_time()
-            while running.writer.rows_in_columns < count:  # noqa: ASYNC110
-                await trio.sleep(0.01)
-            spent = time.process_time() - begin
+
+    async def watch(running: Logger) -> float:
+        # Counters are made for being looked at now and then.
+        while running.stats.messages == 0:  # noqa: ASYNC110
+            await trio.sleep(0.001)
+        begin = time.process_time()
+        while running.writer.rows_in_columns < count:  # noqa: ASYNC110
+            await trio.sleep(0.01)
         if running.stats.rows["TRADES"] != count:
             raise AssertionError(f"{running.stats.rows} of {count} rows")
-    return spent / count * 1e6
+        return (time.process_time() - begin) / count * 1e6
+
+    with tempfile.TemporaryDirectory(prefix="multilogger-bench-") as data:
+        settings = configured(exchange, endpoint)
+        return await log_while(BUILT_IN[exchange], settings, Path(data), tls, watch)
 
 
 def fresh_adapter(exchange: str, endpoint: str) -> tuple[Adapter, list[str]]:

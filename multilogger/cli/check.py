@@ -45,7 +45,9 @@ class Finding:
 def add_parser(commands: Any) -> None:
     """Add the command's parser."""
     parser: argparse.ArgumentParser = commands.add_parser(
-        "check", help="test configuration, disk, clock and endpoints", description=__doc__
+        "check",
+        help="test configuration, disk, clock and endpoints",
+        description="Test whether the logger would run here, and tell what to do if not.",
     )
     add_config_option(parser)
     parser.set_defaults(command_main=main)
@@ -60,7 +62,7 @@ def main(arguments: argparse.Namespace) -> int:
         _check_file_limit(),
         *run_trio(partial(_check_exchanges, config)),
     ]
-    console = Console()
+    console = Console(soft_wrap=True)
     for finding in findings:
         mark = "[green]ok  [/green]" if finding.good else "[red]FAIL[/red]"
         console.print(f"{mark} {finding.what}: ", end="")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import math
 import os
 import sys
 import time
@@ -22,6 +23,66 @@ from multilogger.log import configure_logging
 T = TypeVar("T")
 
 _SWITCH_SECS: Final = 0.0002
+_PORTS: Final = 1 << 16
+
+
+def positive(text: str) -> float:
+    """Return a number greater than 0; for argparse.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number greater than 0, got {text!r}")
+    return number
+
+
+def port_number(text: str) -> int:
+    """Return a TCP port, 0 for any; for argparse.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    if not (text.isdecimal() and int(text) < _PORTS):
+        raise argparse.ArgumentTypeError(f"expected a port between 0 and {_PORTS - 1}, got {text!r}")
+    return int(text)
+
+
+def check_readable(files: Sequence[Path]) -> None:
+    """Check that files can be opened, all of them before the first is used.
+
+    Raises:
+        StartupError: a line for each that can't be.
+    """
+    faults = [f"{file}: {why}" for file in files if (why := _why_not_readable(file))]
+    if faults:
+        raise StartupError("\n".join(faults))
+
+
+def _why_not_readable(file: Path) -> str:
+    try:
+        with file.open("rb"):
+            return ""
+    except OSError as error:
+        return f"can't be read: {error.strerror}"
+
+
+def check_writable(directory: Path) -> None:
+    """Make a directory, if it is not there, and check that files can be made in it.
+
+    Raises:
+        StartupError: they can't.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartupError(f"{directory} can't be written to: {error.strerror}") from error
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise StartupError(f"{directory} can't be written to: give user {os.getuid()} the rights to")
 
 
 def add_config_option(parser: argparse.ArgumentParser) -> None:
@@ -42,18 +103,27 @@ def set_up_logging(config: Config) -> None:
     configure_logging(config.logger.log_format, config.logger.log_level)
 
 
+def check_exchange(name: str) -> None:
+    """Check that there is an exchange of that name.
+
+    Raises:
+        StartupError: there is none.
+    """
+    types = exchange_types()
+    if name not in types:
+        raise StartupError(f"unknown exchange {name!r}: known are {', '.join(sorted(types))}")
+
+
 def make_exchange(name: str, config: Config, services: Services | None = None) -> Exchange:
     """Return an exchange as configured.
 
     Raises:
         StartupError: the name is not known, or not configured.
     """
-    types = exchange_types()
-    if name not in types:
-        raise StartupError(f"unknown exchange {name!r}: known are {', '.join(sorted(types))}")
+    check_exchange(name)
     if name not in config.exchanges:
         raise StartupError(f"exchange {name!r} is not configured: add a section [exchanges.{name}]")
-    return types[name](config.exchanges[name], services)
+    return exchange_types()[name](config.exchanges[name], services)
 
 
 def run_trio(main: Callable[..., Awaitable[T]], *args: object) -> T:

@@ -6,16 +6,17 @@ import argparse
 import os
 import random
 import socket
+import sys
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import trio
 from rich.console import Console
 from rich.live import Live
 
-from multilogger.cli.common import run_trio, wall_clock
+from multilogger.cli.common import check_writable, port_number, positive, run_trio, wall_clock
 from multilogger.cli.live import LiveTable
 from multilogger.cli.verdict import judge, verdict_lines
 from multilogger.config import Config, load_config
@@ -30,27 +31,45 @@ from multilogger.supervision.tree import Plan, run_tree
 _DRAIN_SECS: Final = 5.0
 """For the logger to receive what the exchanges have sent, once their markets rest."""
 _LINE_SECS: Final = 5.0
+_TABLE_SECS: Final = 0.5
+_LOG_LEVEL: Final = "warning"
 
 
 def add_parser(commands: Any) -> None:
     """Add the command's parser."""
     parser: argparse.ArgumentParser = commands.add_parser(
-        "demo", help="try everything on loopback, and prove it", description=__doc__
+        "demo",
+        help="try everything on loopback, and prove it",
+        description="Run simulated exchanges and the logger on loopback; in the end, compare what was sent "
+        "with what is on disk.",
     )
-    parser.add_argument("--seconds", type=float, metavar="N", help="stop after N (default: at Ctrl-C)")
+    parser.add_argument("--seconds", type=positive, metavar="N", help="stop after N (default: at Ctrl-C)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="keep the files there (default: a new one)")
-    parser.add_argument("--seed", type=int, default=1, help="of the simulated markets (default: 1)")
     parser.add_argument(
-        "--rate", type=float, default=500.0, help="messages a second an exchange (default: 500)"
+        "--seed", type=int, metavar="N", default=1, help="of the simulated markets (default: 1)"
     )
-    parser.add_argument("--port", type=int, default=8080, help="of the health page (default: 8080, if free)")
+    parser.add_argument(
+        "--rate",
+        type=positive,
+        metavar="N",
+        default=500.0,
+        help="messages a second an exchange (default: 500)",
+    )
+    parser.add_argument(
+        "--port",
+        type=port_number,
+        metavar="N",
+        default=8080,
+        help="of the health page (default: 8080, if free)",
+    )
     parser.set_defaults(command_main=main)
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Run the demo; return 0 if the files hold exactly what was sent."""
-    configure_logging("auto", "warning")
+    configure_logging("auto", _LOG_LEVEL)
     data: Path = arguments.data or Path(tempfile.mkdtemp(prefix="multilogger-demo-"))
+    check_writable(data)
     # A directory a run: what an earlier run was sending when it was killed need not be on disk.
     ledger = data / ".multilogger" / "ledger" / str(wall_clock())
     venues = demo_venues(arguments.seed, arguments.rate, wall_clock, ledger)
@@ -60,7 +79,11 @@ def main(arguments: argparse.Namespace) -> int:
     console.print(f"what the exchanges sent, against what plain NumPy finds in {data}:", markup=False)
     for line in verdict_lines(verdicts):
         console.print(line, highlight=False)
-    return 0 if all(verdict.good for verdict in verdicts) else 1
+    if not all(verdict.good for verdict in verdicts):
+        console.print("The files do not hold what was sent.", style="bold red")
+        return 1
+    console.print("All that was sent is on disk, once and whole.")
+    return 0
 
 
 def _free_port(wanted: int) -> int:
@@ -124,18 +147,28 @@ async def _watch(plan: Plan, address: tuple[str, int], seconds: float | None) ->
 
 async def _show(plan: Plan, address: tuple[str, int], meter: RateMeter) -> None:
     host, port = address
-    data = plan.config.logger.data_path
-    title = f"health page http://{host}:{port}/   files in {data}   Ctrl-C ends it"
-    table = LiveTable(plan.stats, data, meter, title)
+    title = f"health page http://{host}:{port}/   Ctrl-C ends it"
+    table = LiveTable(plan.stats, plan.config.logger.data_path, meter, title)
     console = Console()
-    if not console.is_terminal:
-        while True:
-            await trio.sleep(_LINE_SECS)
-            console.print(table.line(), soft_wrap=True)
-    with Live(table.render(), console=console, auto_refresh=False) as live:
-        while True:
-            await trio.sleep(0.5)
-            live.update(await trio.to_thread.run_sync(table.render), refresh=True)
+    if console.is_terminal:
+        await _show_table(table, console)
+    console.print(title, f"files in {table.data}", sep="\n", soft_wrap=True, markup=False, highlight=False)
+    while True:
+        await trio.sleep(_LINE_SECS)
+        console.print(table.line(), soft_wrap=True, highlight=False)
+
+
+async def _show_table(table: LiveTable, console: Console) -> NoReturn:
+    with Live(table.render(console.height), console=console, auto_refresh=False) as live:
+        # While the table stands, it takes what goes to sys.stderr, and shows it above itself.
+        configure_logging("console", _LOG_LEVEL)
+        try:
+            while True:
+                await trio.sleep(_TABLE_SECS)
+                drawn = await trio.to_thread.run_sync(table.render, console.height)
+                live.update(drawn, refresh=True)
+        finally:
+            configure_logging("auto", _LOG_LEVEL, sys.__stderr__)
 
 
 async def _drain(venues: list[AnyVenue], stats: Stats) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import attrs
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from multilogger.health.rates import RateMeter
@@ -15,6 +15,10 @@ from multilogger.stats import Stats
 
 _WIDTHS: Final = {"MD": ("time", 4), "TRADES": ("trade_time", 4)}
 """The column that grows last, which tells the rows on disk, and its bytes a row."""
+_FRAME_LINES: Final = 6
+"""Title, heading, its rule, caption, the cursor's line, and one that a scrolled terminal wants."""
+_EXCHANGE_LINES: Final = 2
+"""Of each exchange, beside its symbols: its sums and a rule."""
 
 
 @attrs.define(eq=False)
@@ -29,22 +33,33 @@ class LiveTable:
     meter: RateMeter
     title: str
 
-    def render(self) -> Table:
-        """Return the table as of now."""
-        table = Table(title=self.title, title_justify="left")
+    def render(self, height: int) -> Table:
+        """Return the table as of now, for a terminal of ``height`` lines."""
+        table = Table(title=self.title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+        table.caption = f"rows on disk in {self.data}"
+        table.caption_justify = "left"
         for heading in ("exchange", "symbol"):
             table.add_column(heading)
-        for heading in ("msg/s", "last price", "MD rows on disk", "TRADES rows on disk"):
+        for heading in ("messages/s", "last price", "MD rows", "TRADES rows"):
             table.add_column(heading, justify="right")
-        for name, exchange in sorted(self.stats.exchanges.items()):
-            rate = f"{self.meter.rate(name):,.0f}"
-            totals = {kind: sum(rows_on_disk(self.data / name, kind).values()) for kind in _WIDTHS}
-            links = f"{exchange.symbols} symbols, {len(exchange.links)} connections"
-            table.add_row(f"[bold]{name}", links, rate, "", *(f"[bold]{n:,}" for n in totals.values()))
-            for row in self._symbols(name):
-                table.add_row("", *row)
-            table.add_section()
+        exchanges = sorted(self.stats.exchanges.items())
+        room = (height - _FRAME_LINES) // max(1, len(exchanges)) - _EXCHANGE_LINES
+        for name, exchange in exchanges:
+            self._add_exchange(table, name, exchange.symbols, max(room, 2))
         return table
+
+    def _add_exchange(self, table: Table, name: str, symbols: int, room: int) -> None:
+        counted = {kind: rows_on_disk(self.data / name, kind) for kind in _WIDTHS}
+        totals = [f"[bold]{sum(rows.values()):,}" for rows in counted.values()]
+        table.add_row(f"[bold]{name}", f"{symbols} symbols", f"{self.meter.rate(name):,.0f}", "", *totals)
+        busiest = sorted(set().union(*counted.values()), key=lambda symbol: -counted["TRADES"].get(symbol, 0))
+        shown = busiest if len(busiest) <= room else busiest[: room - 1]
+        for symbol in sorted(shown):
+            price = last_price(self.data / name / symbol / "MD")
+            table.add_row("", symbol, "", price, *(f"{rows.get(symbol, 0):,}" for rows in counted.values()))
+        if len(shown) < len(busiest):
+            table.add_row("", f"and {len(busiest) - len(shown)} more")
+        table.add_section()
 
     def line(self) -> str:
         """Return the state in one line, for output that is no terminal."""
@@ -53,13 +68,6 @@ class LiveTable:
             for name, exchange in sorted(self.stats.exchanges.items())
         ]
         return "; ".join([*parts, f"{self.stats.writer.rows_in_columns:,} rows on disk"])
-
-    def _symbols(self, exchange: str) -> Iterator[tuple[str, ...]]:
-        md = rows_on_disk(self.data / exchange, "MD")
-        trades = rows_on_disk(self.data / exchange, "TRADES")
-        for symbol in sorted(md.keys() | trades.keys()):
-            price = last_price(self.data / exchange / symbol / "MD")
-            yield symbol, "", price, f"{md.get(symbol, 0):,}", f"{trades.get(symbol, 0):,}"
 
 
 def rows_on_disk(exchange: Path, table: str) -> dict[str, int]:
@@ -78,4 +86,4 @@ def last_price(directory: Path) -> str:
     if not files:
         return ""
     prices = np.fromfile(files[-1], "<f4", offset=max(0, files[-1].stat().st_size // 4 * 4 - 4))
-    return f"{prices[-1]:.8g}" if len(prices) else ""
+    return np.format_float_positional(prices[-1], trim="-") if len(prices) else ""

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stderr.write(f"multilogger: {line}\n")
         return EXIT_UNUSABLE
     except MultiloggerError as failure:
-        sys.stderr.write(f"multilogger: {type(failure).__name__}: {failure}\n")
+        sys.stderr.write(f"multilogger: {failure}\n")
         return EXIT_FAILED
     except KeyboardInterrupt:
         return 128 + 2

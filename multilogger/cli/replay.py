@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TimeElapsedColumn
 from rich.table import Table
 
 from multilogger.batch import Batch, RowBuffer, SymbolTable
-from multilogger.cli.common import make_exchange, read_config, set_up_logging, wall_clock
-from multilogger.errors import FrameError, StartupError
+from multilogger.cli.common import (
+    check_exchange,
+    check_readable,
+    make_exchange,
+    read_config,
+    set_up_logging,
+    wall_clock,
+)
+from multilogger.config import Config
+from multilogger.errors import ConfigError, FrameError, StartupError
 from multilogger.exchanges.base import Adapter, Exchange
 from multilogger.quality.filter import QualityFilter
 from multilogger.recording import Recorded, read_recording
@@ -28,7 +37,9 @@ _FRAMES_A_COMMIT: Final = 20_000
 def add_parser(commands: Any) -> None:
     """Add the command's parser."""
     parser: argparse.ArgumentParser = commands.add_parser(
-        "replay", help="record recorded frames, without a network", description=__doc__
+        "replay",
+        help="record recorded frames, without a network",
+        description="Send recorded frames through the same parsing, quality checks and storage as live ones.",
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="JSON lines, plain or .zst")
     parser.add_argument("--exchange", required=True, metavar="NAME", help="whose frames they are")
@@ -46,7 +57,9 @@ def add_parser(commands: Any) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Replay the files in order; return 0 when all rows are on disk."""
-    config = read_config(arguments.config, _overrides(arguments))
+    check_exchange(arguments.exchange)
+    check_readable(arguments.files)
+    config = _read_config(arguments)
     set_up_logging(config)
     exchange = make_exchange(arguments.exchange, config)
     stats = ExchangeStats(exchange.id)
@@ -59,10 +72,24 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _read_config(arguments: argparse.Namespace) -> Config:
+    try:
+        return read_config(arguments.config, _overrides(arguments))
+    except ConfigError as error:
+        # The command's options were passed on as variables; their faults name them as they were given.
+        variable = re.compile(f"{_section(arguments)}__([A-Z0-9_]+)")
+        lines = [variable.sub(lambda found: f"--set {found[1].lower()}", fault) for fault in error.faults]
+        raise ConfigError(lines) from None
+
+
+def _section(arguments: argparse.Namespace) -> str:
+    return f"MULTILOGGER__EXCHANGES__{arguments.exchange.upper()}"
+
+
 def _overrides(arguments: argparse.Namespace) -> dict[str, str]:
     """Return the command's options in the words of environment overrides."""
     overrides = {"MULTILOGGER__LOGGER__DATA_PATH": str(arguments.data)}
-    section = f"MULTILOGGER__EXCHANGES__{arguments.exchange.upper()}"
+    section = _section(arguments)
     overrides[f"{section}__ENABLED"] = "true"
     for setting in arguments.set:
         key, equals, value = setting.partition("=")
@@ -104,14 +131,23 @@ def _replay(exchange: Exchange, files: list[Path], store: Store, stats: Exchange
         last_trade_ids=store.last_trade_ids(exchange.id),
         last_md=store.last_rows(exchange.id, MD),
     )
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        for file in progress.track(files, description=f"replaying {exchange.name}"):
+    with _progress() as progress:
+        for file in files:
+            task = progress.add_task(file.name, total=None)
             # A recording is one connection: it has an adapter of its own, as each connection has.
             adapter = exchange.create_adapter(symbols, stats)
             adapter.subscribe(sorted(_symbols_in(exchange, file)))
             path = _Replay(adapter, quality, symbols, store, stats)
             for frames in _portions(read_recording(file)):
                 path.record(frames)
+                progress.advance(task, len(frames))
+
+
+def _progress() -> Progress:
+    """Return a display of the frames of each file; how many there will be is known only at its end."""
+    columns = ("{task.description}", "{task.completed:,.0f} frames", TimeElapsedColumn())
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _symbols_in(exchange: Exchange, file: Path) -> set[str]:
@@ -142,11 +178,11 @@ def _report(stats: ExchangeStats) -> None:
     table.add_column("what")
     table.add_column("count", justify="right")
     for name, count in sorted(stats.rows.items()):
-        table.add_row(f"{name} rows", str(count))
-    table.add_row("duplicates dropped", str(stats.duplicates))
-    table.add_row("trade ids missing", str(stats.gaps))
+        table.add_row(f"{name} rows", f"{count:,}")
+    table.add_row("duplicates dropped", f"{stats.duplicates:,}")
+    table.add_row("trade ids missing", f"{stats.gaps:,}")
     for reason, count in sorted(stats.refused.items()):
-        table.add_row(f"refused: {reason}", str(count))
+        table.add_row(f"refused: {reason}", f"{count:,}")
     for kind, count in sorted(stats.ignored.items()):
-        table.add_row(f"ignored: {kind}", str(count))
+        table.add_row(f"ignored: {kind}", f"{count:,}")
     Console().print(table)

@@ -22,7 +22,9 @@ from multilogger.supervision.tree import Plan, run_tree
 def add_parser(commands: Any) -> None:
     """Add the command's parser."""
     parser: argparse.ArgumentParser = commands.add_parser(
-        "run", help="log until SIGTERM or SIGINT", description=__doc__
+        "run",
+        help="log until SIGTERM or SIGINT",
+        description="Log until SIGTERM or SIGINT; then write what was accepted, and end with status 0.",
     )
     add_config_option(parser)
     parser.set_defaults(command_main=main)

@@ -11,7 +11,7 @@ from typing import Any
 
 import trio
 
-from multilogger.cli.common import run_trio, wall_clock
+from multilogger.cli.common import check_readable, check_writable, positive, run_trio, wall_clock
 from multilogger.errors import StartupError
 from multilogger.log import configure_logging
 from multilogger.simulator.playback import open_playback
@@ -22,18 +22,27 @@ from multilogger.supervision.shutdown import signalled
 def add_parser(commands: Any) -> None:
     """Add the command's parser."""
     parser: argparse.ArgumentParser = commands.add_parser(
-        "simulate", help="serve simulated exchanges on loopback", description=__doc__
+        "simulate",
+        help="serve simulated exchanges on loopback",
+        description="Serve simulated exchanges, or recorded frames, on loopback until SIGTERM or SIGINT. "
+        "The first line of output names the endpoints, as JSON.",
     )
     parser.add_argument("--exchange", choices=sorted(VENUES), help="only this one")
-    parser.add_argument("--seed", type=int, default=1, help="of the market (default: 1)")
+    parser.add_argument("--seed", type=int, metavar="N", default=1, help="of the market (default: 1)")
     parser.add_argument(
-        "--rate", type=float, default=500.0, help="messages a second an exchange (default: 500)"
+        "--rate",
+        type=positive,
+        metavar="N",
+        default=500.0,
+        help="messages a second an exchange (default: 500)",
     )
     parser.add_argument("--ledger", type=Path, metavar="DIR", help="write down there what is sent")
     parser.add_argument(
         "--playback", nargs="+", type=Path, metavar="FILE", help="play these recordings instead of a market"
     )
-    parser.add_argument("--speed", type=float, help="times the recorded pace (default: as fast as possible)")
+    parser.add_argument(
+        "--speed", type=positive, metavar="X", help="times the recorded pace (default: as fast as possible)"
+    )
     parser.set_defaults(command_main=main)
 
 
@@ -48,7 +57,10 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _venues(arguments: argparse.Namespace) -> list[AnyVenue]:
     if arguments.playback:
+        check_readable(arguments.playback)
         return [open_playback(arguments.exchange, arguments.playback, wall_clock, speed=arguments.speed)]
+    if arguments.ledger:
+        check_writable(arguments.ledger)
     venues = demo_venues(arguments.seed, arguments.rate, wall_clock, arguments.ledger)
     return [venue for venue in venues if arguments.exchange in (None, venue.name)]
 

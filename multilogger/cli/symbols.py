@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from functools import partial
 from typing import Any, Final
 
 import trio
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -19,6 +22,7 @@ from multilogger.exchanges.base import Exchange, Services
 from multilogger.symbols.instruments import SymbolInfo
 from multilogger.symbols.mapper import SymbolMapper, load_mapper
 
+_PIPED_WIDTH: Final = 250
 _HEADINGS: Final = (
     "exchange",
     "symbol",
@@ -35,7 +39,9 @@ _HEADINGS: Final = (
 def add_parser(commands: Any) -> None:
     """Add the command's parser."""
     parser: argparse.ArgumentParser = commands.add_parser(
-        "symbols", help="list discovered and mapped symbols", description=__doc__
+        "symbols",
+        help="list discovered and mapped symbols",
+        description="List what the exchanges trade, and what it is called here.",
     )
     parser.add_argument("exchange", nargs="?", metavar="EXCHANGE", help="only this exchange")
     parser.add_argument(
@@ -47,16 +53,18 @@ def add_parser(commands: Any) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Print the symbols; return 1 if a listing could not be had."""
-    config = read_config(arguments.config)
+    # Nothing is written: a data path need not be configured yet.
+    config = read_config(arguments.config, {"MULTILOGGER__LOGGER__DATA_PATH": os.devnull})
     names = [arguments.exchange] if arguments.exchange else list(config.exchanges)
     listings = run_trio(partial(_fetch_all, config, names))
-    listed = [info for listing in listings.values() if isinstance(listing, list) for info in listing]
+    found = [listings[name] for name in names]
+    listed = [info for listing in found if isinstance(listing, list) for info in listing]
     mapper = load_mapper(config.logger.mappings)
     mapper.add(listed)
     _print(_chosen(listed, mapper, arguments.query), mapper)
     failures = {name: listing for name, listing in listings.items() if isinstance(listing, ListingError)}
-    for name, failure in failures.items():
-        Console(stderr=True).print(f"multilogger: {name}: {failure}", markup=False)
+    for name, failure in sorted(failures.items()):
+        sys.stderr.write(f"multilogger: {name}: no listing: {failure}\n")
     return 1 if failures else 0
 
 
@@ -84,7 +92,11 @@ def _chosen(listed: list[SymbolInfo], mapper: SymbolMapper, query: str | None) -
 
 
 def _print(chosen: list[SymbolInfo], mapper: SymbolMapper) -> None:
-    table = Table(title=f"{len(chosen)} symbols")
+    """Print a table; one line a symbol where nobody looks at a terminal, for grep and its like."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = _PIPED_WIDTH
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for heading in _HEADINGS:
         table.add_column(heading)
     for info in chosen:
@@ -100,7 +112,10 @@ def _print(chosen: list[SymbolInfo], mapper: SymbolMapper) -> None:
             _number(info.min_size),
             " ".join(equivalents),
         )
-    Console().print(table)
+    if chosen:
+        console.print(table)
+    plural = "" if len(chosen) == 1 else "s"
+    console.print(f"{len(chosen)} symbol{plural}", highlight=False)
 
 
 def _number(value: float | None) -> str:

@@ -118,17 +118,16 @@ class Columns:
     def _remember(self, rows: Merged) -> None:
         """Note what is asked for after a restart: times, last rows, trade ids."""
         starts = rows.bounds[:-1]
-        latest = np.maximum.reduceat(rows.fields["time_ns"], starts).tolist()
-        last_rows = _last_rows(rows)
+        newest = _newest_rows(rows)
+        times = newest["time_ns"].tolist()
         trade_ids = rows.fields.get("trade_id")
         highest = None if trade_ids is None else np.maximum.reduceat(trade_ids, starts).tolist()
         for index, (number, day) in enumerate(zip(rows.streams.tolist(), rows.days.tolist(), strict=True)):
             partition = self.partitions[number, day]
-            partition.last_time_ns = max(partition.last_time_ns, latest[index])
+            partition.last_time_ns = max(partition.last_time_ns, times[index])
             stream = partition.stream
-            time_ns = int(last_rows["time_ns"][index])
-            if time_ns >= stream.last_row_ns:
-                stream.last_row, stream.last_row_ns = last_rows[index].tobytes(), time_ns
+            if times[index] >= stream.last_row_ns:
+                stream.last_row, stream.last_row_ns = newest[index].tobytes(), times[index]
             if highest is not None:
                 stream.last_trade_id = max(stream.last_trade_id or 0, highest[index])
 
@@ -200,12 +199,16 @@ def runs(rows: Merged) -> Iterator[Run]:
         yield Run((stream, day), start_row, bounds[index], bounds[index + 1])
 
 
-def _last_rows(rows: Merged) -> Array:
-    indices = rows.bounds[1:] - 1
-    last = np.zeros(len(indices), rows.table.row)
+def _newest_rows(rows: Merged) -> Array:
+    """Return the row with the highest time of each run, the last of equal ones; not always the last row."""
+    times = rows.fields["time_ns"]
+    highest = np.repeat(np.maximum.reduceat(times, rows.bounds[:-1]), np.diff(rows.bounds))
+    candidates = np.flatnonzero(times == highest)
+    indices = candidates[np.searchsorted(candidates, rows.bounds[1:]) - 1]
+    newest = np.zeros(len(indices), rows.table.row)
     for name in rows.table.stored_fields:
-        last[name] = rows.fields[name][indices]
-    return last
+        newest[name] = rows.fields[name][indices]
+    return newest
 
 
 def _write(path: str, data: memoryview, offset: int, *, replaying: bool) -> None:

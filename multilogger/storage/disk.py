@@ -1,7 +1,8 @@
 """Every file system call of the storage, and nothing else: the one place where faults come in.
 
-The functions raise :class:`OSError` as the kernel gives it; :class:`multilogger.storage.store.Store` turns it
-into :class:`multilogger.errors.StorageError`. They block, so they run in the writer's threads.
+The functions raise :class:`OSError` as the kernel gives it; :func:`storage_errors` turns it into
+:class:`multilogger.errors.StorageError`, once, around what the store was doing. They block, so they run in
+the writer's threads.
 """
 
 # The plain calls of os take the str paths of the hot path, and each is one system call:
@@ -11,9 +12,12 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+
+from multilogger.errors import StorageError
 
 _ZEROS: Final = bytes(1024 * 1024)
 _libc: Final = ctypes.CDLL(None, use_errno=True)
@@ -180,3 +184,12 @@ def boot_id() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except FileNotFoundError:
         return ""
+
+
+@contextmanager
+def storage_errors(doing: str) -> Iterator[None]:
+    """Turn a failing system call into a :class:`StorageError` that says what it was for."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{doing}: {error}") from error

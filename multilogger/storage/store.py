@@ -22,6 +22,7 @@ from multilogger.batch import Batch
 from multilogger.config import StorageConfig
 from multilogger.errors import StorageError
 from multilogger.stats import WriterStats
+from multilogger.storage import disk
 from multilogger.storage.book import Book, Entry
 from multilogger.storage.columns import Columns
 from multilogger.storage.frame import FrameType
@@ -127,13 +128,13 @@ class Store:
         with ExitStack() as held:
             lock = WriterLock(paths.lock)
             held.callback(lock.release)
-            with _storage_errors("recovery"):
+            with disk.storage_errors("recovery"):
                 store = cls(paths, settings, stats, clock, monotonic=monotonic, held=held)
             store._held = held.pop_all()
             return store
 
     def commit(self, batches: Sequence[Batch]) -> None:
-        """Make the rows of ``batches`` durable: they are when this returns.
+        """Make the rows of ``batches`` durable.
 
         Raises:
             StorageError: they may not be; the store takes no more rows.
@@ -266,7 +267,7 @@ class Store:
         return {
             stream.entry.symbol: stream.last_trade_id
             for stream in list(self._streams.all)
-            if stream.entry.exchange == exchange and stream.has_trade_ids and stream.last_trade_id is not None
+            if stream.entry.exchange == exchange and stream.last_trade_id is not None
         }
 
     def last_rows(self, exchange: str, table: Table) -> dict[str, Array]:
@@ -288,17 +289,9 @@ class Store:
     @contextmanager
     def _failing(self, doing: str) -> Iterator[None]:
         try:
-            with _storage_errors(doing):
+            with disk.storage_errors(doing):
                 yield
         except BaseException as error:
             # Whatever it was, memory and disk may differ now, and only a recovery evens them out.
             self._failed = str(error) or type(error).__name__
             raise
-
-
-@contextmanager
-def _storage_errors(doing: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(f"{doing}: {error}") from error

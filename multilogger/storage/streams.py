@@ -13,7 +13,7 @@ import numpy as np
 from multilogger.batch import SymbolTable
 from multilogger.errors import StorageDamaged
 from multilogger.storage.layout import symbol_directory
-from multilogger.tables import TABLES, TRADES, Array, Table
+from multilogger.tables import TABLES, Array, Table
 
 LIVE: Final = 0
 """The kind of the streams whose partitions are the public column files. Numbers are never reused."""
@@ -36,7 +36,7 @@ class Stream:
 
     entry: StreamEntry
     last_trade_id: int | None = None
-    """Highest trade id in the column files."""
+    """Highest trade id in the column files; None where there are no trades."""
     last_row: bytes = b""
     """The newest row in the column files, packed as ``table.row``; empty before the first."""
     last_row_ns: int = 0
@@ -46,11 +46,6 @@ class Stream:
     def table(self) -> Table:
         """Whose rows they are."""
         return TABLES[self.entry.table]
-
-    @property
-    def has_trade_ids(self) -> bool:
-        """Whether the rows are trades."""
-        return self.entry.table == TRADES.number
 
 
 class Streams:

@@ -117,8 +117,10 @@ def test_coinbase_unnamed_errors_bisect(bad: int) -> None:
     symbols = [f"S{number}-USD" for number in range(7)]
     fed = Fed("coinbase", symbols=symbols)
     requests, confirmed, rejected = [json.loads(fed.requests[0])], list[str](), list[Rejected]()
+    answered = 0
     while requests:
         wanted = requests.pop(0)["product_ids"]
+        answered += 1
         answer = error("no") if symbols[bad] in wanted else all_active(*confirmed, *wanted)
         for event in fed.feed(answer):
             if isinstance(event, Send):
@@ -128,6 +130,7 @@ def test_coinbase_unnamed_errors_bisect(bad: int) -> None:
             elif isinstance(event, Rejected):
                 rejected.append(event)
     assert rejected == [Rejected((symbols[bad],), "Failed to subscribe: no")]
+    assert answered <= 7
     assert sorted(confirmed) == sorted(set(symbols) - {symbols[bad]})
     assert fed.ignored == {}
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from collections.abc import Callable
+import threading
 from pathlib import Path
 
 import attrs
@@ -27,11 +25,9 @@ from storage_tools import (
 )
 
 from multilogger.batch import Batch
-from multilogger.errors import StartupError, StorageDamaged, StorageError
 from multilogger.stats import WriterStats
 from multilogger.storage import disk
 from multilogger.storage.layout import day_suffix
-from multilogger.storage.store import Store
 from multilogger.tables import MD, TRADES, Table
 
 SYMBOL = "BTC-USD"
@@ -220,121 +216,6 @@ def test_journal_does_not_grow(tmp_path: Path) -> None:
     assert len(read_column(tmp_path, SYMBOL, TRADES, "trade_id")) == 60 * 200
 
 
-def test_previous_checkpoint_is_good_enough(tmp_path: Path) -> None:
-    """With an unreadable checkpoint, the one before it and the journal give the same files, again."""
-    feed = Feed()
-    store = open_store(tmp_path)
-    for number in range(6):
-        store.commit([feed.trades(SYMBOL, [NOON + number] * 1000)])
-        store.apply()
-        store.checkpoint()
-    store.commit([feed.trades(SYMBOL, [NOON + 99])])
-    crash(store)
-    for _ in range(3):
-        (tmp_path / ".multilogger/checkpoint").write_bytes(b"MLCKPT01 and rubbish")
-        store = open_store(tmp_path)
-        assert store.last_trade_ids("coinbase") == {SYMBOL: 6001}
-        store.close()
-        assert read_column(tmp_path, SYMBOL, TRADES, "trade_id").tolist() == list(range(1, 6002))
-
-
-def test_no_readable_checkpoint_is_refused(tmp_path: Path) -> None:
-    """Nothing is guessed where both checkpoints are unreadable."""
-    open_store(tmp_path).close()
-    store = open_store(tmp_path)
-    store.commit([Feed().trades(SYMBOL, [NOON])])
-    store.close()
-    for name in ("checkpoint", "checkpoint.previous"):
-        (tmp_path / ".multilogger" / name).write_bytes(b"")
-    with pytest.raises(StorageDamaged, match="can't be read"):
-        open_store(tmp_path)
-
-
-def test_second_writer_is_refused(tmp_path: Path) -> None:
-    """Two writers never share a path, and the message names the first."""
-    store = open_store(tmp_path)
-    with pytest.raises(StartupError, match=f"process {os.getpid()} "):
-        open_store(tmp_path)
-    store.close()
-    open_store(tmp_path).close()
-
-
-def test_lock_goes_with_the_process(tmp_path: Path) -> None:
-    """A process that ended without a word leaves no lock behind."""
-    code = (
-        "import sys; sys.path[:0] = [sys.argv[1]]; import os, storage_tools as t, pathlib;"
-        "s = t.open_store(pathlib.Path(sys.argv[2])); s.commit([t.Feed().trades('BTC-USD', [t.NOON])]);"
-        "os._exit(9)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path)], check=False
-    )
-    assert done.returncode == 9
-    open_store(tmp_path).close()
-    assert read_column(tmp_path, SYMBOL, TRADES, "trade_id").tolist() == [1]
-
-
-def test_unwritable_path_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A path that can't be written to is a matter of the start, not of the storage."""
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(StartupError, match="can't be written to"):
-        open_store(tmp_path / "file" / "data")
-    monkeypatch.setattr(disk, "writable", lambda _: False)
-    with pytest.raises(StartupError) as caught:
-        open_store(tmp_path)
-    assert "\n" not in str(caught.value)
-
-
-def test_failed_sync_ends_the_commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a failed sync nothing more is taken, and nothing unsynced becomes visible."""
-    feed = Feed()
-    store = open_store(tmp_path)
-    store.commit([feed.trades(SYMBOL, [NOON])])
-
-    def fail(_: int) -> None:
-        raise OSError(5, "Input/output error")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(disk, "sync_data", fail)
-        with pytest.raises(StorageError, match="Input/output error"):
-            store.commit([feed.trades(SYMBOL, [NOON + 1])])
-    calls: list[Callable[[], None]] = [
-        lambda: store.commit([feed.trades(SYMBOL, [NOON + 2])]),
-        store.apply,
-        store.checkpoint,
-    ]
-    for call in calls:
-        with pytest.raises(StorageError, match="failed before"):
-            call()
-    store.close()
-    assert column_files(tmp_path) == {}
-    open_store(tmp_path).close()
-    assert read_column(tmp_path, SYMBOL, TRADES, "trade_id")[0] == 1
-
-
-def test_foreign_change_while_running_is_refused(tmp_path: Path) -> None:
-    """A file that someone else made longer, shorter or removed stops the store instead of skewing rows."""
-    changes: list[Callable[[Path], None]] = [
-        Path.unlink,
-        lambda file: os.truncate(file, 5),
-        lambda file: os.truncate(file, 9),
-    ]
-    for number, change in enumerate(changes):
-        path = tmp_path / str(number)
-        feed = Feed()
-        store = open_store(path)
-        store.commit([feed.trades(SYMBOL, [NOON] * 2)])
-        store.apply()
-        file = next(path.glob(f"*/*/*/trade_price{day_suffix(DAY)}"))
-        change(file)
-        store.commit([feed.trades(SYMBOL, [NOON + 1])])
-        with pytest.raises(StorageDamaged, match="trade_price"):
-            store.apply()
-        crash(store)
-        open_store(path).close()
-        read_rows(path, SYMBOL, TRADES)
-
-
 def test_aliases(tmp_path: Path) -> None:
     """The short names are relative links to the trade columns, made where rows are."""
     store = open_store(tmp_path, attrs.evolve(SMALL, trade_aliases=True))
@@ -346,50 +227,6 @@ def test_aliases(tmp_path: Path) -> None:
     assert np.fromfile(links["id"], "<u8").tolist() == [1]
     assert str(links["time"].readlink()) == f"trade_time{day_suffix(DAY)}"
     assert not [file for file in (directory.parent / "MD").iterdir() if file.is_symlink()]
-
-
-def test_old_days_are_forgotten_and_found_again(tmp_path: Path) -> None:
-    """Days that nothing is written to leave the checkpoint; a straggler continues their files."""
-    feed = Feed()
-    stats = WriterStats()
-    clock = NOON + 5 * 86_400 * NANOS
-    store = Store.open(tmp_path, SMALL, stats, lambda: clock)
-    batches = [feed.trades(SYMBOL, [NOON + 1]), feed.quotes(SYMBOL, [clock]), feed.quotes(SYMBOL, [clock])]
-    for batch in batches:
-        store.commit([batch])
-        store.apply()
-        store.checkpoint()
-    assert [key[1] for key in store._columns.partitions] == [DAY + 5]
-    batches.append(feed.trades(SYMBOL, [NOON, NOON + 2]))
-    store.commit(batches[-1:])
-    crash(store)
-    Store.open(tmp_path, SMALL, stats, lambda: clock).close()
-    assert read_column(tmp_path, SYMBOL, TRADES, "trade_id").tolist() == [1, 4, 5]
-    read_rows(tmp_path, SYMBOL, TRADES)
-    assert stats.late_rows == 1
-
-
-def test_files_are_synced_one_by_one_where_the_filesystem_needs_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On a filesystem whose ``syncfs`` is not trusted, each file written to is synced."""
-    synced: list[str] = []
-    sync = disk.sync
-
-    def noting(fd: int) -> None:
-        synced.append(str(Path(f"/proc/self/fd/{fd}").readlink()))
-        sync(fd)
-
-    monkeypatch.setattr(disk, "filesystem_type", lambda _: "nfs4")
-    monkeypatch.setattr(disk, "sync", noting)
-    store = open_store(tmp_path)
-    store.commit([Feed().trades(SYMBOL, [NOON])])
-    store.apply()
-    store.checkpoint()
-    store.close()
-    assert {path for path in synced if path.endswith(".bin")} == {
-        str(tmp_path / name) for name in column_files(tmp_path)
-    }
 
 
 def test_time_column_grows_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -412,3 +249,24 @@ def test_time_column_grows_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             store.apply()
     store.close()
     assert seen[-1] == 6
+
+
+def test_commits_beside_applies(tmp_path: Path) -> None:
+    """One thread commits while another applies and checkpoints: every row arrives, in order."""
+    feed = Feed()
+    store = open_store(tmp_path)
+    batches = [feed.trades(f"S{number % 5}", [NOON + number] * 30) for number in range(150)]
+
+    def commit_all() -> None:
+        for batch in batches:
+            store.commit([batch])
+
+    commits = threading.Thread(target=commit_all)
+    commits.start()
+    while commits.is_alive():
+        store.apply()
+        store.checkpoint()
+    commits.join()
+    store.close()
+    for number in range(5):
+        assert_holds(tmp_path, batches, f"S{number}", TRADES)
