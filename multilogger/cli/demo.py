@@ -82,8 +82,15 @@ def main(arguments: argparse.Namespace) -> int:
     if not all(verdict.good for verdict in verdicts):
         console.print("The files do not hold what was sent.", style="bold red")
         return 1
-    console.print("All that was sent is on disk, once and whole.")
+    console.print(_summary(sum(verdict.lost_before for verdict in verdicts)), highlight=False)
     return 0
+
+
+def _summary(lost_before: int) -> str:
+    if not lost_before:
+        return "All that was sent is on disk, once and whole."
+    rows = "1 row of earlier runs is" if lost_before == 1 else f"{lost_before:,} rows of earlier runs are"
+    return f"All that this run sent is on disk, once and whole; {rows} not."
 
 
 def _free_port(wanted: int) -> int:

@@ -36,6 +36,11 @@ class ExchangeVerdict:
         """Whether all of them are."""
         return all(table.good for table in self.tables)
 
+    @property
+    def lost_before(self) -> int:
+        """Rows that earlier runs sent and that are not on disk."""
+        return sum(table.lost_in_kills for table in self.tables)
+
 
 def judge(ledger: Path, data: Path, exchange: str) -> ExchangeVerdict:
     """Compare the files with this run's ledger and those of earlier runs in the same data path.

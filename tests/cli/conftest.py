@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +26,9 @@ def endpoints(ledger: Path) -> Iterator[Endpoints]:
 
 @pytest.fixture(autouse=True)
 def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Work in an empty directory, without a configuration, and leave logging as it was."""
+    """Work in an empty directory, without settings from outside, and leave logging as it was."""
     monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("MULTILOGGER__")]:
+        monkeypatch.delenv(name)
     yield
     structlog.reset_defaults()

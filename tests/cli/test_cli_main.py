@@ -74,9 +74,7 @@ def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
         (["check"], "logger.data_path: required, but missing"),
     ],
 )
-def test_unusable_arguments(
-    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unusable_arguments(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Arguments that make no sense are refused, with what was expected."""
     status, lines = told(capsys, *arguments)
     assert status == 2
@@ -90,7 +88,11 @@ def test_all_faults_of_a_configuration(tmp_path: Path, capsys: pytest.CaptureFix
     status, lines = told(capsys, "run", "--config", str(config))
     assert status == 2
     assert all(line.startswith(f"multilogger: {config}: ") for line in lines)
-    for words in ("loger: unknown section", "exchanges.mtgox: unknown exchange", "exchanges.coinbase.symbols"):
+    for words in (
+        "loger: unknown section",
+        "exchanges.mtgox: unknown exchange",
+        "exchanges.coinbase.symbols",
+    ):
         assert sum(words in line for line in lines) == 1
     assert len(lines) == 3
     assert not (tmp_path / "data").exists()
