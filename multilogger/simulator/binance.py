@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, ClassVar, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -21,8 +22,8 @@ import attrs
 import trio
 
 from multilogger.simulator import binance_messages as messages
+from multilogger.simulator.binance_client import BinanceClient
 from multilogger.simulator.binance_rest import answer_rest
-from multilogger.simulator.client import Client
 from multilogger.simulator.ledger import UNKNOWN_TIME, TickerEntry, TradeEntry
 from multilogger.simulator.market import Cascade, Fill
 from multilogger.simulator.rest import Request, Response
@@ -32,21 +33,6 @@ from multilogger.simulator.wire import Outbox, text_frame
 _MAX_STREAMS: Final = 1024
 _METHODS: Final = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
 _NO_ORDER: Final = bytes(16)
-
-
-@attrs.define(eq=False)
-class BinanceClient(Client):
-    """A connection, and what its client can know of the last trades."""
-
-    combined: bool = True
-    """Whether messages are wrapped with their stream's name."""
-    unit_ns: int = messages.MILLISECOND
-    sides: dict[str, bool] = attrs.field(factory=dict)
-    """Whether the aggressor of the last trade sent bought, by symbol."""
-    prices: dict[str, float] = attrs.field(factory=dict)
-    """Price of the last ticker sent, by symbol."""
-    last: dict[str, tuple[str, str]] = attrs.field(factory=dict)
-    """Price and size of the last trade sent, by symbol."""
 
 
 class BinanceVenue(Venue[BinanceClient]):
@@ -65,6 +51,11 @@ class BinanceVenue(Venue[BinanceClient]):
     """How long before the cut ``serverShutdown`` is sent; None sends none."""
     used_weight: int = 0
     """Of all REST requests."""
+
+    @cached_property
+    def _told(self) -> set[str]:
+        """Symbols that any client has been told a trade or ticker of."""
+        return set()
 
     def admit(self, path: str, outbox: Outbox) -> BinanceClient | None:
         """Take ``/stream`` and ``/ws``, with or without streams in the address."""
@@ -94,6 +85,13 @@ class BinanceVenue(Venue[BinanceClient]):
         client.leave(1008, "disconnected")
 
     # Requests.
+
+    def subscribe(self, client: BinanceClient, topic: str) -> bool:
+        """Enter a subscription; False if the client has it already."""
+        symbol = self.topic_symbol(topic)
+        if symbol in self._told:
+            client.late.add(symbol)
+        return super().subscribe(client, topic)
 
     def receive(self, client: BinanceClient, text: str) -> None:
         """Answer a request by its method."""
@@ -167,6 +165,7 @@ class BinanceVenue(Venue[BinanceClient]):
             self._enter_trade(symbol, aggregate.first, aggregate.aggregate_id, aggregate.size)
 
     def _note(self, stream: str, symbol: str, fill: Fill, size: str) -> None:
+        self._told.add(symbol)
         for client in self.subscribers[stream]:
             client.sides[symbol] = fill.bought
             client.last[symbol] = (fill.price, size)
@@ -202,27 +201,24 @@ class BinanceVenue(Venue[BinanceClient]):
         for symbol, market in self.market.markets.items():
             stream = f"{symbol.lower()}@ticker"
             cascade = market.cascades[-1] if market.cascades else None
-            if cascade is not None and not cascade.entered and self.subscribers.get(stream):
+            if cascade is not None and not cascade.entered and self._side_is_certain(stream, symbol):
                 # One mark does for both: an unchanged ticker is not sent again.
                 cascade.entered = True
                 self._send_ticker(stream, cascade, now_ns)
 
+    def _side_is_certain(self, stream: str, symbol: str) -> bool:
+        """Return whether there are clients, and all are sure to find the same side, or none, for a ticker."""
+        clients = self.subscribers.get(stream, {})
+        return bool(clients) and not any(client.may_remember(symbol) for client in clients)
+
     def _send_ticker(self, stream: str, cascade: Cascade, now_ns: int) -> None:
         if not self._emit(stream, lambda unit_ns: messages.ticker(cascade, now_ns, unit_ns)):
             return
-        sides = [self._side(client, cascade) for client in self.subscribers[stream]]
+        self._told.add(cascade.instrument.symbol)
+        sides = [client.side(cascade) for client in self.subscribers[stream]]
         known = [side for side in sides if side is not None]
         if known:
             self._enter_ticker(cascade, now_ns, known[0], cascade.last.price, cascade.last.size)
-
-    def _side(self, client: BinanceClient, cascade: Cascade) -> bool | None:
-        """Return the side a recorder gives this ticker: of the last trade it got, else by the tick rule."""
-        symbol, price = cascade.instrument.symbol, float(cascade.last.price)
-        before = client.prices.get(symbol)
-        client.prices[symbol] = price
-        if before is not None and price != before and symbol not in client.last:
-            client.sides[symbol] = price > before
-        return client.sides.get(symbol)
 
     def _enter_ticker(self, cascade: Cascade, time_ns: int, bought: bool, price: str, size: str) -> None:
         self.ledger.ticker(

@@ -97,7 +97,7 @@ def test_check(endpoints: Endpoints, tmp_path: Path, capsys: Capsys) -> None:
 
 
 def test_check_finds_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capsys) -> None:
-    """What is wrong is a line that says what to do, and the status 1; the other checks are done all the same."""
+    """What is wrong is a line that says what to do, and the status 1; the rest is checked all the same."""
     monkeypatch.setenv("MULTILOGGER__LOGGER__DATA_PATH", "/dev/null/data")
     assert main(["check", "--config", str(write_config(tmp_path))]) == 1
     lines = capsys.readouterr().out.splitlines()
@@ -130,14 +130,6 @@ def test_demo(tmp_path: Path) -> None:
     ]
     assert all("0 missing, 0 extra, 0 duplicates, 0 skew" in line for line in lines[-5:-1])
     assert "Traceback" not in err
-
-
-def test_demo_twice(tmp_path: Path, capsys: Capsys) -> None:
-    """A second demo on the same files goes on where the first ended; both together must be on disk."""
-    arguments = ["demo", "--data", str(tmp_path), "--port", "0", "--seconds", "0.5"]
-    assert main(arguments) == 0
-    assert main(arguments) == 0
-    assert capsys.readouterr().out.count("All that was sent is on disk") == 2
 
 
 def test_demo_after_a_loss(tmp_path: Path, capsys: Capsys) -> None:

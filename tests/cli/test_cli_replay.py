@@ -58,7 +58,7 @@ def stored_ids(data: Path) -> list[int]:
 def counts(out: str) -> dict[str, str]:
     """Return what the report counted."""
     cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if "│" in line]
-    return {what: count for what, count in cells}
+    return {cell[0]: cell[1] for cell in cells}
 
 
 def test_replay(tmp_path: Path, capsys: Capsys) -> None:

@@ -6,12 +6,14 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import attrs
 import httpx
 import trio
+from structlog.testing import capture_logs
 
 from multilogger.config import load_config
 from multilogger.exchanges.base import Exchange
@@ -35,20 +37,28 @@ Settings = Mapping[str, object]
 async def wait_until(true: Callable[[], bool]) -> None:
     """Wait until something has become true, for a while."""
     with trio.fail_after(PATIENCE_SECS):
-        while not true():
+        while not true():  # noqa: ASYNC110 - counters are plain numbers, made for being looked at
             await trio.sleep(0.01)
+
+
+def _in_both(rows: Mapping[str, int]) -> bool:
+    return rows["MD"] > 0 and rows["TRADES"] > 0
 
 
 @asynccontextmanager
 async def simulated(ledger: Path, *, rate: float = 400.0, seed: int = 3) -> AsyncIterator[Venues]:
-    """Run both simulated exchanges; their ledgers are below ``ledger``."""
+    """Run both simulated exchanges, with their ledgers in ``ledger``; print what is logged meanwhile."""
     venues = {}
-    async with trio.open_nursery() as nursery:
-        for venue in demo_venues(seed, rate, time.time_ns, ledger):
-            assert isinstance(venue, Venue)
-            venues[venue.name] = await nursery.start(venue.run)
-        yield venues
-        nursery.cancel_scope.cancel()
+    with capture_logs() as logged:
+        try:
+            async with trio.open_nursery() as nursery:
+                for venue in demo_venues(seed, rate, time.time_ns, ledger):
+                    assert isinstance(venue, Venue)
+                    venues[venue.name] = await nursery.start(venue.run)
+                yield venues
+                nursery.cancel_scope.cancel()
+        finally:
+            print(*logged, sep="\n")
 
 
 @attrs.define(eq=False)
@@ -87,7 +97,7 @@ class Run:
         """Wait until both tables of some exchanges have rows."""
         for exchange in exchanges:
             rows = self.stats.exchange(exchange).rows
-            await wait_until(lambda rows=rows: rows["MD"] and rows["TRADES"])
+            await wait_until(partial(_in_both, rows))
 
     async def settle(self) -> None:
         """Let the markets rest, and wait until all they have sent is received."""

@@ -31,7 +31,7 @@ async def test_sent_is_stored(tmp_path: Path) -> None:
 
 
 async def test_restart_continues(tmp_path: Path) -> None:
-    """A second run goes on where the first ended; what the exchange replays at subscribe is not recorded twice."""
+    """A second run goes on where the first ended; what is replayed at subscribe is not recorded twice."""
     data, ledger = tmp_path / "data", tmp_path / "ledger"
     async with simulated(ledger) as venues:
         async with recording(venues, data) as first:

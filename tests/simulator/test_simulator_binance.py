@@ -147,6 +147,23 @@ async def test_aggregates_are_rows_of_their_own_ids(nursery: trio.Nursery, autoj
     assert any(m["f"] != m["l"] for m in messages)
 
 
+async def test_who_comes_back_gets_tickers_after_a_trade(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    """What a client remembers of an earlier connection is its own affair: its tickers wait for a trade."""
+    venue = binance()
+    first = await subscribed(nursery, venue, *BOTH)
+    venue.step(20)
+    await first.ws.aclose()
+    second = await subscribed(nursery, venue, *BOTH)
+    venue.every_second()
+    assert await data(second) == []
+    venue.step(20)
+    venue.every_second()
+    assert [m["e"] for m in await data(second)][-1] == "24hrTicker"
+    assert venue.ledger.counts["MD"] == 1
+
+
 async def test_book_tickers_have_no_time(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     """A bookTicker has neither type nor time, and becomes a row once a trade was sent."""
     venue = binance()

@@ -59,8 +59,9 @@ class Bench:
         """Let a listing arrive."""
         follow_listing(self.exchange, self.pool, listing, self.explicit, self.stats)
 
-    def reject(self, symbol: str, words: str) -> None:
+    async def reject(self, symbol: str, words: str) -> None:
         """Let the exchange reject a symbol."""
+        await trio.lowlevel.checkpoint()
         self.pool._set_aside.add([symbol], words)
 
     @property
@@ -78,9 +79,9 @@ def test_unlisted_name_is_set_aside() -> None:
 
 
 async def test_own_words_survive_the_listing() -> None:
-    """What the exchange said when it rejected a symbol is kept beside what its listing says, listing after listing."""
+    """The words of a rejection are kept beside what the listing says, listing after listing."""
     bench = Bench(("BTC-USD", "OLD-USD"))
-    bench.reject("OLD-USD", WORDS)
+    await bench.reject("OLD-USD", WORDS)
     for _ in range(3):
         bench.follow(listed("BTC-USD"))
         assert bench.stats.set_aside == {"OLD-USD": f"{NOT_LISTED}: {WORDS}"}
@@ -90,7 +91,7 @@ async def test_rejected_after_the_listing() -> None:
     """A rejection that arrives after the listing replaces our words by the exchange's."""
     bench = Bench(("BTC-USD", "OLD-USD"))
     bench.follow(listed("BTC-USD"))
-    bench.reject("OLD-USD", WORDS)
+    await bench.reject("OLD-USD", WORDS)
     assert bench.stats.set_aside == {"OLD-USD": WORDS}
 
 
@@ -99,7 +100,7 @@ async def test_listed_again(rejected: bool) -> None:
     """A symbol that joins the listing is asked for again and no longer set aside."""
     bench = Bench(("BTC-USD", "OLD-USD"))
     if rejected:
-        bench.reject("OLD-USD", WORDS)
+        await bench.reject("OLD-USD", WORDS)
     bench.follow(listed("BTC-USD"))
     bench.follow(listed("BTC-USD", "OLD-USD"))
     assert bench.carried == ["BTC-USD", "OLD-USD"]
@@ -110,7 +111,7 @@ async def test_rejected_though_listed() -> None:
     """A listed symbol that the exchange rejects all the same stays set aside."""
     bench = Bench(("*-USD",))
     bench.follow(listed("BTC-USD", "OLD-USD"))
-    bench.reject("OLD-USD", WORDS)
+    await bench.reject("OLD-USD", WORDS)
     bench.follow(listed("BTC-USD", "OLD-USD"))
     assert bench.stats.set_aside == {"OLD-USD": WORDS}
 
