@@ -24,7 +24,6 @@ LAST_NS: Final = 2**32 * 10**9
 MICROSECONDS: Final = 10**14
 """Epoch times from here on are in microseconds; in milliseconds they would be beyond the year 5000."""
 _UUID_CHARS: Final = 36
-_UUID_DASHES: Final = 4
 _BOTH_BYTES: Final = 32
 _MOST_KINDS: Final = 50
 _SAMPLE_BYTES: Final = 200
@@ -91,12 +90,12 @@ def order_id(text: str | None) -> bytes:
 
 def order_ids(maker: str | None, taker: str | None) -> tuple[bytes, bytes]:
     """Return both ids of a trade as :func:`order_id` does, at the cost of one where they are as usual."""
-    if maker is not None and taker is not None and len(maker) == len(taker) == _UUID_CHARS:
+    if maker and taker and len(maker) == len(taker) == _UUID_CHARS:
         try:
             both = bytes.fromhex((maker + taker).replace("-", ""))
         except ValueError:
             return order_id(maker), order_id(taker)
-        if len(both) == _BOTH_BYTES and maker.count("-") == _UUID_DASHES:
+        if len(both) == _BOTH_BYTES:
             return both[:16], both[16:]
     return order_id(maker), order_id(taker)
 
