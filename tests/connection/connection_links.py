@@ -18,7 +18,7 @@ from multilogger.stats import ExchangeStats
 def make_link(stream: trio.abc.Stream, limits: Limits | None = None, url: str = URL) -> WebSocketLink:
     """Return a link that will find ``stream`` instead of a network."""
 
-    async def open_stream(host: str, port: int) -> trio.abc.Stream:  # noqa: ARG001 - the opener's signature
+    async def open_stream(host: str, port: int) -> trio.abc.Stream:
         await trio.lowlevel.checkpoint()
         return stream
 

@@ -232,7 +232,7 @@ class Rig:
             ids += batch.rows[TRADES.number]["trade_id"].tolist()
 
 
-async def no_listing(url: str, params: object = None) -> bytes:  # noqa: ARG001 - the contract's
+async def no_listing(url: str, params: object = None) -> bytes:
     """Answer with nothing."""
     await trio.lowlevel.checkpoint()
     return b""

@@ -52,8 +52,8 @@ SESSIONS = {
 
 Row = tuple[Any, ...]
 Tables = dict[tuple[str, str], list[Row]]
-"""Rows by (symbol, table): id, ns, price, size, side, maker, taker of TRADES; ns or None, price, volume, side,
-bid, ask of MD."""
+"""Rows by symbol and table: id, ns, price, size, side, maker, taker of TRADES; ns or None, price, volume,
+side, bid, ask of MD."""
 
 
 def nanoseconds(text: str) -> int:

@@ -1,4 +1,3 @@
-# ruff: noqa: ARG001 - the virtual clock works by being asked for
 from __future__ import annotations
 
 import json

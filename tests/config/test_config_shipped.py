@@ -14,7 +14,7 @@ from multilogger.config import SECTIONS, ExchangeConfig, load_config
 from multilogger.config.sources import variable
 from multilogger.exchanges.catalog import BUILT_IN
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 EXCHANGES: dict[str, type[ExchangeConfig]] = {name: kind.config_type for name, kind in BUILT_IN.items()}
 CLASSES: dict[tuple[str, ...], type] = {
     **{(name,): cls for name, cls in SECTIONS.items()},
