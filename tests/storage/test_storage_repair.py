@@ -85,7 +85,8 @@ def test_shortened_column(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert ids(tmp_path) == [1, 2, 3, 6]
     assert quarantined(tmp_path)["trade_id"] == 2 * 8
     assert quarantined(tmp_path)["trade_price"] == 2
-    lines = [line for line in capsys.readouterr().out.splitlines() if "has lost rows" in line]
+    printed = capsys.readouterr()
+    lines = [line for line in (printed.out + printed.err).splitlines() if "has lost rows" in line]
     assert len(lines) == 1
     assert "trade_price" in lines[0]
     assert "missing_rows=2" in lines[0]
