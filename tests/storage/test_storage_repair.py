@@ -21,6 +21,7 @@ from storage_tools import (
     read_column,
     read_rows,
 )
+from structlog.testing import capture_logs
 
 from multilogger.stats import WriterStats
 from multilogger.storage import disk
@@ -75,21 +76,21 @@ class StoppingWrite:
         self.write(fd, data, offset)
 
 
-def test_shortened_column(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_shortened_column(tmp_path: Path) -> None:
     """The rows that are complete stay, the rest of the others is set aside, and recording goes on."""
     feed = written(tmp_path)
     os.truncate(column_file(tmp_path, "trade_price"), 3 * 4 + 2)
-    store = open_store(tmp_path)
+    with capture_logs() as lines:
+        store = open_store(tmp_path)
     store.commit([feed.trades(SYMBOL, [NOON + 9])])
     store.close()
     assert ids(tmp_path) == [1, 2, 3, 6]
     assert quarantined(tmp_path)["trade_id"] == 2 * 8
     assert quarantined(tmp_path)["trade_price"] == 2
-    printed = capsys.readouterr()
-    lines = [line for line in (printed.out + printed.err).splitlines() if "has lost rows" in line]
-    assert len(lines) == 1
-    assert "trade_price" in lines[0]
-    assert "missing_rows=2" in lines[0]
+    lost = [line for line in lines if line["event"] == "column file has lost rows"]
+    assert len(lost) == 1
+    assert "trade_price" in lost[0]["path"]
+    assert lost[0]["missing_rows"] == 2
 
 
 def test_shortened_column_with_rows_to_replay(tmp_path: Path) -> None:
