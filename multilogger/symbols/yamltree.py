@@ -66,8 +66,10 @@ def parse_yaml(text: str) -> tuple[object, list[Fault]]:
     """
     try:
         node = yaml.compose(text, Loader=_Loader)
-    except (yaml.YAMLError, ValueError, OverflowError) as error:  # the latter two of "\UFFFFFFFF"
+    except yaml.YAMLError as error:
         return None, [Fault((), _syntax(error))]
+    except (ValueError, OverflowError):  # which of them, and in which words, depends on the interpreter
+        return None, [Fault((), "an escape such as \\UFFFFFFFF names no character")]
     faults: list[Fault] = []
     return (None if node is None else _value(node, (), faults)), faults
 

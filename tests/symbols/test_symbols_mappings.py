@@ -147,7 +147,7 @@ def test_the_format() -> None:
         ("[" * 3000, ["line 1, column 11: nested too deeply"]),
         ("{a: " * 3000, ["line 1, column 38: nested too deeply"]),
         ("a: \0", [NUL_WORDS]),
-        ('a: "\\UFFFFFFFF"', ["Python int too large to convert to C int"]),
+        ('a: "\\UFFFFFFFF"', ["an escape such as \\UFFFFFFFF names no character"]),
         ("a: !!int x", ["a: unknown key: there are symbol_mappings, equivalence_rules"]),
     ],
 )
