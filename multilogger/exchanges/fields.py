@@ -64,7 +64,7 @@ class IsoClock:
         """
         if len(text) == 27 and text[:20] == self._text and text[26] == "Z":  # noqa: PLR2004 - the usual form
             digits = text[20:26]
-            if digits.isdecimal():
+            if digits.isdecimal() and digits.isascii():
                 return self._ns + int(digits) * 1000
         return self._any_form(text)
 

@@ -114,3 +114,11 @@ def test_fields_ignored_kinds_are_bounded(kinds: list[str]) -> None:
         ignore(stats, kind)
     assert len(stats.ignored) <= 51
     assert stats.ignored.total() == len(kinds)
+
+
+def test_other_digits_are_no_time_whatever_came_before() -> None:
+    """A fraction in digits of another script is refused, also within a second that is known already."""
+    clock = IsoClock()
+    clock.ns("2026-11-22T10:00:00.123456Z")
+    with pytest.raises(ValueError, match="no ISO-8601"):
+        clock.ns("2026-11-22T10:00:00.\u0661\u0662\u0663\u0664\u0665\u0666Z")
