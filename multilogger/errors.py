@@ -16,8 +16,11 @@
     ├── UnknownSymbol           a name that no listing and no mapping knows
     ├── FrameError              one frame is skipped and counted, the stream goes on
     ├── RecordingError          a file of recorded frames can't be read
+    ├── ArchiveError            recorded data can't be read as asked
     └── StorageError            what was accepted can't be kept: the process ends, non-zero
-        └── StorageDamaged      the files contradict the journal or the checkpoint
+        ├── StorageDamaged      the files contradict the journal or the checkpoint
+        ├── JournalUnavailable  no journal can be written now: rows wait in memory, tried again
+        └── ColumnsUnavailable  column files can't be written now: rows wait in the journal, tried again
 
 A bug is none of these: it propagates to the supervisor of its exchange, or ends the process.
 """
@@ -89,8 +92,20 @@ class RecordingError(MultiloggerError):
     """A file of recorded frames can't be read; the message names the file and the line."""
 
 
+class ArchiveError(MultiloggerError):
+    """Recorded data can't be read as asked; the message says what was looked for, and where."""
+
+
 class StorageError(MultiloggerError):
     """Accepted rows can't be made durable."""
+
+
+class JournalUnavailable(StorageError):
+    """No journal directory takes frames at present; the rows can be offered again."""
+
+
+class ColumnsUnavailable(StorageError):
+    """The column files or the checkpoint can't be written at present; the journal has the rows."""
 
 
 class StorageDamaged(StorageError):

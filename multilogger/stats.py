@@ -8,7 +8,10 @@ Python object that is replaced whole.
 from __future__ import annotations
 
 import enum
+from bisect import bisect_left
 from collections import Counter
+from math import inf
+from typing import Final
 
 import attrs
 
@@ -28,6 +31,8 @@ class ExchangeState(enum.Enum):
 
     STARTING = "starting"
     RUNNING = "running"
+    PAUSED = "paused"
+    """Recording pauses, through no fault of the exchange's."""
     DOWN = "down"
     """Restarted too often, or unable to run as configured; tried again slowly."""
 
@@ -113,6 +118,27 @@ class ExchangeStats:
         self.closed_last_data_ns = max(self.closed_last_data_ns, link.last_data_ns)
 
 
+DURATION_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+"""Upper bounds of the histograms' buckets, in seconds."""
+
+
+@attrs.define(eq=False)
+class Durations:
+    """How long something took, as a histogram."""
+
+    counts: list[int] = attrs.field(factory=lambda: [0] * (len(DURATION_BOUNDS) + 1))
+    """Observations of each bucket; the last is for those above all bounds."""
+    total: float = 0.0
+    """Sum, in seconds."""
+    longest: float = 0.0
+
+    def note(self, seconds: float) -> None:
+        """Count one."""
+        self.counts[bisect_left(DURATION_BOUNDS, seconds)] += 1
+        self.total += seconds
+        self.longest = max(self.longest, seconds)
+
+
 @attrs.define(eq=False)
 class WriterStats:
     """The writer and its storage."""
@@ -123,18 +149,53 @@ class WriterStats:
     commits: int = 0
     journal_bytes: int = 0
     journal_syncs: int = 0
-    commit_seconds: float = 0.0
-    """Sum over all commits, sync included."""
-    commit_seconds_max: float = 0.0
+    journal_failures: int = 0
+    """Segments given up after a failed write or sync."""
+    commit_times: Durations = attrs.field(factory=Durations)
+    """Of whole commits, sync included."""
+    sync_times: Durations = attrs.field(factory=Durations)
+    """Of writing and syncing journal frames."""
+    held_bytes: int = 0
+    """Size of the rows that wait in memory because no journal takes them. A gauge."""
+    journal_problem: str = ""
+    """Why the journal takes no rows now; empty while it does."""
     flushes: int = 0
     """Times that the column files grew."""
     flush_seconds: float = 0.0
     flush_seconds_last: float = 0.0
     """Of the last flush alone: a gauge."""
     rows_in_columns: int = 0
+    apply_problem: str = ""
+    """Why the column files can't be written now; empty while they can."""
+    oldest_unapplied_ns: int = 0
+    """When the oldest commit that is not in the column files was made; 0 when there is none. A gauge."""
+    unapplied_bytes: int = 0
+    """Size of the journal's part that is not in the column files yet. A gauge."""
     late_rows: int = 0
-    """Rows older than the last one written to their file."""
+    """Rows older than the last one of their file, or of a closed day: they wait in late partitions."""
+    absurd_rows: int = 0
+    """Rows set aside because their event time can't be true."""
+    lost_rows: int = 0
+    """Rows that had been accepted and are gone, found at the start or at a damaged file."""
+    repaired_partitions: int = 0
+    """Partitions whose files were not as they had been left, and were made even again."""
+    sealed_days: int = 0
+    """Days of a symbol's table that were sealed."""
+    seal_failures: int = 0
+    """Days that could not be sealed because their files are not what was written."""
+    removed_days: int = 0
+    """Days of a symbol's table that the retention removed."""
+    removed_bytes: int = 0
+    disk_free_bytes: int = 0
+    """On the data path's disk, for this user. A gauge."""
+    disk_days_left: float = inf
+    """Until the disk is full at the rate of late. A gauge."""
+    paused: str = ""
+    """Why recording pauses; empty while it doesn't."""
+    pauses: int = 0
     checkpoints: int = 0
+    checkpoint_ns: int = 0
+    """When the newest checkpoint was taken, nanoseconds since the epoch; 0 before the first. A gauge."""
     oldest_pending_ns: int = 0
     """Receive time of the oldest row that is not durable yet; 0 when there is none. A gauge."""
     recovered_rows: int = 0
@@ -146,6 +207,8 @@ class Stats:
     """All counters of one process."""
 
     started_ns: int
+    resumed_ns: int = 0
+    """When recording last went on after a pause, nanoseconds since the epoch; 0 if it never paused."""
     exchanges: dict[str, ExchangeStats] = attrs.field(factory=dict)
     writer: WriterStats = attrs.field(factory=WriterStats)
 

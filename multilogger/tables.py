@@ -21,7 +21,7 @@ Fields = Mapping[str, Array]
 """The fields of some rows, one contiguous array each."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Column:
     """One file of a table."""
 
@@ -50,6 +50,8 @@ class Table:
     pack: Callable[..., bytes] = attrs.field(init=False)
     stored_fields: tuple[str, ...] = attrs.field(init=False)
     """What the journal keeps of a row: every field but the symbol, which its section names."""
+    raw_columns: tuple[Column, ...] = attrs.field(init=False)
+    """The stored fields as columns of their own, the time last: for rows that fit in no day's files."""
 
     def __attrs_post_init__(self) -> None:
         packed = struct.Struct("<" + "".join(code for _, _, code in self.fields))
@@ -60,6 +62,10 @@ class Table:
         object.__setattr__(self, "pack", packed.pack)
         names = tuple(name for name, _, _ in self.fields if name not in ("symbol", "pad"))
         object.__setattr__(self, "stored_fields", names)
+        raw = [Column(name, row[name], _field(name)) for name in names]
+        object.__setattr__(
+            self, "raw_columns", tuple(sorted(raw, key=lambda column: column.name == "time_ns"))
+        )
 
     def disk_columns(self, *, exact: bool) -> tuple[Column, ...]:
         """Return the columns to write, in writing order: the time column last."""

@@ -13,6 +13,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the crash tests."""
     parser.addoption("--kills", type=int, default=3, help="rounds of kill -9 and restart (default: 3)")
     parser.addoption("--kill-seed", type=int, default=1, help="of the moments at which kills strike")
+    parser.addoption("--images", type=int, default=400, help="crash images to recover from (default: 400)")
+    parser.addoption("--image-seed", type=int, default=1, help="of what a crash image keeps")
+    parser.addoption("--store-kills", type=int, default=20, help="kill -9 rounds of the store (default: 20)")
+    parser.addoption("--power-cuts", type=int, default=3, help="power cuts on a block device (default: 3)")
+    parser.addoption("--power-cut-seed", type=int, default=1, help="of what a power cut keeps")
+    parser.addoption("--reader-seconds", type=float, default=4.0, help="of reading at random while writing")
 
 
 @pytest.fixture

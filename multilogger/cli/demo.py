@@ -8,28 +8,39 @@ import random
 import socket
 import sys
 import tempfile
-from functools import partial
+from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+import attrs
 import trio
 from rich.console import Console
 from rich.live import Live
 
+from multilogger.archive.verify import verify_archive
 from multilogger.cli.common import check_writable, port_number, positive, run_trio, wall_clock
 from multilogger.cli.live import LiveTable
-from multilogger.cli.verdict import judge, verdict_lines
+from multilogger.cli.simulated import DAY_SECS, add_market_options, day_length, disturb, exchange_clock
+from multilogger.cli.verdict import days_over, judge, verdict_lines, verify_lines, watch_lines
 from multilogger.config import Config, load_config
 from multilogger.exchanges.catalog import exchange_types
 from multilogger.health.rates import RateMeter
 from multilogger.log import configure_logging
 from multilogger.simulator.venues import AnyVenue, demo_venues
+from multilogger.simulator.watch import FileWatch
 from multilogger.stats import Stats
 from multilogger.supervision.shutdown import signalled
 from multilogger.supervision.tree import Plan, run_tree
 
-_DRAIN_SECS: Final = 5.0
-"""For the logger to receive what the exchanges have sent, once their markets rest."""
+_DRAIN_SECS: Final = 10.0
+"""For the logger to receive what the exchanges have sent, late messages too, once their markets rest."""
+_SEAL_SECS: Final = 1.0
+"""Where days are short, one is sealed this long after its end, or a tenth of a day if that is less."""
+_SEALED_SECS: Final = 10.0
+"""A day that has been over for this long should be sealed."""
+_LOOK_SECS: Final = 1.0
+"""Between two looks at the live files."""
 _LINE_SECS: Final = 5.0
 _TABLE_SECS: Final = 0.5
 _LOG_LEVEL: Final = "warning"
@@ -45,15 +56,12 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--seconds", type=positive, metavar="N", help="stop after N (default: at Ctrl-C)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="keep the files there (default: a new one)")
+    add_market_options(parser)
     parser.add_argument(
-        "--seed", type=int, metavar="N", default=1, help="of the simulated markets (default: 1)"
-    )
-    parser.add_argument(
-        "--rate",
-        type=positive,
+        "--day-seconds",
+        type=day_length,
         metavar="N",
-        default=500.0,
-        help="messages a second an exchange (default: 500)",
+        help="let a day of exchange time last N seconds, and watch the files at midnight",
     )
     parser.add_argument(
         "--port",
@@ -65,22 +73,73 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(command_main=main)
 
 
+@attrs.frozen(kw_only=True)
+class _Demo:
+    """What to run, and what is told in the end."""
+
+    data: Path
+    venues: list[AnyVenue]
+    clock: Callable[[], int]
+    """Exchange time, nanoseconds since the epoch."""
+    day_seconds: float | None
+    """Real seconds of a day of exchange time, if it is not as long as any."""
+    seconds: float | None
+    port: int
+    late: float
+    seed: int
+    watch: FileWatch
+
+
 def main(arguments: argparse.Namespace) -> int:
     """Run the demo; return 0 if the files hold exactly what was sent."""
     configure_logging("auto", _LOG_LEVEL)
     data: Path = arguments.data or Path(tempfile.mkdtemp(prefix="multilogger-demo-"))
     check_writable(data)
+    ledgers = data / ".multilogger" / "ledger"
+    clock = exchange_clock(arguments.day_seconds, ledgers)
     # A directory a run: what an earlier run was sending when it was killed need not be on disk.
-    ledger = data / ".multilogger" / "ledger" / str(wall_clock())
-    venues = demo_venues(arguments.seed, arguments.rate, wall_clock, ledger)
-    run_trio(partial(_run, venues, data, arguments.seconds, _free_port(arguments.port)))
-    verdicts = [judge(ledger, data, venue.name) for venue in venues]
+    ledger = ledgers / str(wall_clock())
+    demo = _Demo(
+        data=data,
+        venues=demo_venues(arguments.seed, arguments.rate, clock, ledger),
+        clock=clock,
+        day_seconds=arguments.day_seconds,
+        seconds=arguments.seconds,
+        port=_free_port(arguments.port),
+        late=arguments.late,
+        seed=arguments.seed,
+        watch=FileWatch(data),
+    )
+    began_ns = clock()
+    run_trio(_run, demo)
+    return _conclude(demo, ledger, _due(demo, began_ns))
+
+
+def _due(demo: _Demo, began_ns: int) -> frozenset[date]:
+    """Return the days that should be sealed by now."""
+    if demo.day_seconds is None:
+        return frozenset()
+    patience_ns = int(_SEALED_SECS / demo.day_seconds * DAY_SECS * 1e9)
+    return days_over(began_ns, demo.clock() - patience_ns)
+
+
+def _conclude(demo: _Demo, ledger: Path, due: frozenset[date]) -> int:
+    """Tell what was found in the files, and return the exit status."""
+    verdicts = [judge(ledger, demo.data, venue.name, due) for venue in demo.venues]
+    report = verify_archive(demo.data)
+    lines = [*verdict_lines(verdicts), *verify_lines(report)]
+    if demo.watch.looks:
+        demo.watch.look()
+        lines += watch_lines(demo.watch)
     console = Console(soft_wrap=True)
-    console.print(f"what the exchanges sent, against what plain NumPy finds in {data}:", markup=False)
-    for line in verdict_lines(verdicts):
+    console.print(f"what the exchanges sent, against what plain NumPy finds in {demo.data}:", markup=False)
+    for line in lines:
         console.print(line, highlight=False)
     if not all(verdict.good for verdict in verdicts):
         console.print("The files do not hold what was sent.", style="bold red")
+        return 1
+    if demo.watch.found or not report.ok:
+        console.print("The files hold what was sent, but are not as they should be.", style="bold red")
         return 1
     console.print(_summary(sum(verdict.lost_before for verdict in verdicts)), highlight=False)
     return 0
@@ -104,41 +163,54 @@ def _free_port(wanted: int) -> int:
     return wanted
 
 
-def _config(venues: list[AnyVenue], data: Path, port: int) -> Config:
+def _config(demo: _Demo) -> Config:
     """Return defaults with what the demo needs, whatever file and environment the user has."""
     settings = {
-        "MULTILOGGER__LOGGER__DATA_PATH": str(data),
+        "MULTILOGGER__LOGGER__DATA_PATH": str(demo.data),
         "MULTILOGGER__LOGGER__FLUSH_INTERVAL_SECS": "1",
         "MULTILOGGER__HEALTH__HOST": "127.0.0.1",
-        "MULTILOGGER__HEALTH__PORT": str(port),
+        "MULTILOGGER__HEALTH__PORT": str(demo.port),
     }
-    for venue in venues:
+    if demo.day_seconds is not None:
+        seal_secs = min(_SEAL_SECS / demo.day_seconds, 0.1) * DAY_SECS
+        settings["MULTILOGGER__STORAGE__SEAL_AFTER_SECS"] = str(seal_secs)
+    for venue in demo.venues:
         section = f"MULTILOGGER__EXCHANGES__{venue.name.upper()}"
         settings[f"{section}__WS_ENDPOINT"] = venue.ws_url
         settings[f"{section}__REST_ENDPOINT"] = venue.rest_url
-    types = {venue.name: exchange_types()[venue.name].config_type for venue in venues}
+    types = {venue.name: exchange_types()[venue.name].config_type for venue in demo.venues}
     return load_config(Path(os.devnull), settings, types)
 
 
-async def _run(venues: list[AnyVenue], data: Path, seconds: float | None, port: int) -> None:
+async def _run(demo: _Demo) -> None:
     """Run exchanges and logger; stop the markets first, then the logger, then the exchanges."""
     async with trio.open_nursery() as simulation:
-        for venue in venues:
+        for venue in demo.venues:
             await simulation.start(venue.run)
+        disturb(demo.venues, demo.late, demo.seed)
+        if demo.day_seconds is not None:
+            simulation.start_soon(_keep_looking, demo.watch)
         stop = trio.Event()
         plan = Plan(
-            config=_config(venues, data, port),
+            config=_config(demo),
             exchange_types=exchange_types(),
             stop_requested=stop.wait,
             clock=wall_clock,
+            calendar=None if demo.clock is wall_clock else demo.clock,
             random=random.Random(),  # noqa: S311 - jitter, no secret
         )
         async with trio.open_nursery() as logger:
             address = await logger.start(run_tree, plan)
-            await _watch(plan, address, seconds)
-            await _drain(venues, plan.stats)
+            await _watch(plan, address, demo.seconds)
+            await _drain(demo.venues, plan.stats)
             stop.set()
         simulation.cancel_scope.cancel()
+
+
+async def _keep_looking(watch: FileWatch) -> NoReturn:
+    while True:
+        await trio.sleep(_LOOK_SECS)
+        await trio.to_thread.run_sync(watch.look)
 
 
 async def _watch(plan: Plan, address: tuple[str, int], seconds: float | None) -> None:
@@ -183,6 +255,8 @@ async def _drain(venues: list[AnyVenue], stats: Stats) -> None:
     for venue in venues:
         venue.pause()
     with trio.move_on_after(_DRAIN_SECS):
+        for venue in venues:
+            await venue.drained()
         # The counters are plain numbers, made for being looked at now and then.
         while any(stats.exchange(venue.name).messages < venue.sent_messages for venue in venues):  # noqa: ASYNC110
             await trio.sleep(0.02)

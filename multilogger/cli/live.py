@@ -82,7 +82,8 @@ def rows_on_disk(exchange: Path, table: str) -> dict[str, int]:
 
 def last_price(directory: Path) -> str:
     """Return the newest price in a directory's column files; empty without any."""
-    files = sorted(directory.glob("price.*.bin"), key=lambda file: file.stat().st_mtime_ns)
+    # By day, not by age: a seal writes yesterday's file anew.
+    files = sorted(directory.glob("price.*.bin"), key=lambda file: file.name.split(".")[3:0:-1])
     if not files:
         return ""
     prices = np.fromfile(files[-1], "<f4", offset=max(0, files[-1].stat().st_size // 4 * 4 - 4))

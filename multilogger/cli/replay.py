@@ -23,6 +23,7 @@ from multilogger.cli.common import (
     wall_clock,
 )
 from multilogger.config import Config
+from multilogger.config.policy import storage_policy
 from multilogger.errors import ConfigError, FrameError, StartupError
 from multilogger.exchanges.base import Adapter, Exchange
 from multilogger.quality.filter import QualityFilter
@@ -31,6 +32,7 @@ from multilogger.stats import ExchangeStats, WriterStats
 from multilogger.storage.store import Store
 from multilogger.tables import MD, TABLES
 
+_ANY_DAYS_BACK: Final = 100_000
 _FRAMES_A_COMMIT: Final = 20_000
 
 
@@ -63,7 +65,11 @@ def main(arguments: argparse.Namespace) -> int:
     set_up_logging(config)
     exchange = make_exchange(arguments.exchange, config)
     stats = ExchangeStats(exchange.id)
-    store = Store.open(config.logger.data_path, config.storage, WriterStats(), wall_clock)
+    # A recording may be of any day.
+    settings = attrs.evolve(config.storage, accept_days_back=_ANY_DAYS_BACK)
+    store = Store.open(
+        config.logger.data_path, settings, WriterStats(), wall_clock, policies=storage_policy(config)
+    )
     try:
         _replay(exchange, arguments.files, store, stats)
     finally:

@@ -12,6 +12,7 @@ from typing import Any
 import trio
 
 from multilogger.cli.common import check_readable, check_writable, positive, run_trio, wall_clock
+from multilogger.cli.simulated import add_market_options, disturb
 from multilogger.errors import StartupError
 from multilogger.log import configure_logging
 from multilogger.simulator.playback import open_playback
@@ -28,14 +29,7 @@ def add_parser(commands: Any) -> None:
         "The first line of output names the endpoints, as JSON.",
     )
     parser.add_argument("--exchange", choices=sorted(VENUES), help="only this one")
-    parser.add_argument("--seed", type=int, metavar="N", default=1, help="of the market (default: 1)")
-    parser.add_argument(
-        "--rate",
-        type=positive,
-        metavar="N",
-        default=500.0,
-        help="messages a second an exchange (default: 500)",
-    )
+    add_market_options(parser)
     parser.add_argument("--ledger", type=Path, metavar="DIR", help="write down there what is sent")
     parser.add_argument(
         "--playback", nargs="+", type=Path, metavar="FILE", help="play these recordings instead of a market"
@@ -51,7 +45,9 @@ def main(arguments: argparse.Namespace) -> int:
     configure_logging("auto", "info")
     if arguments.playback and not arguments.exchange:
         raise StartupError("--playback needs --exchange: whose protocol are the recordings in?")
-    run_trio(_serve, _venues(arguments))
+    if arguments.playback and arguments.late:
+        raise StartupError("--late is for markets: recordings are played as they are")
+    run_trio(_serve, _venues(arguments), arguments.late, arguments.seed)
     return 0
 
 
@@ -65,10 +61,11 @@ def _venues(arguments: argparse.Namespace) -> list[AnyVenue]:
     return [venue for venue in venues if arguments.exchange in (None, venue.name)]
 
 
-async def _serve(venues: list[AnyVenue]) -> None:
+async def _serve(venues: list[AnyVenue], late: float, seed: int) -> None:
     async with trio.open_nursery() as nursery:
         for venue in venues:
             await nursery.start(venue.run)
+        disturb(venues, late, seed)
         endpoints = {
             venue.name: {"ws_endpoint": venue.ws_url, "rest_endpoint": venue.rest_url} for venue in venues
         }

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 import attrs
+from rich.markup import escape
 
+from multilogger.archive.report import VerifyReport
 from multilogger.simulator.compare import TableComparison, compare
+from multilogger.simulator.watch import FileWatch
+
+_NANOS: Final = 1_000_000_000
+_SAMPLES: Final = 5
+"""Problems that are told in words, of each kind."""
 
 
 @attrs.frozen
@@ -29,26 +38,40 @@ class Verdict:
 class ExchangeVerdict:
     """All tables of one exchange."""
 
+    exchange: str
     tables: list[Verdict]
+    due: frozenset[date] = frozenset()
+    """Days that should be sealed if there are rows of them."""
 
     @property
     def good(self) -> bool:
-        """Whether all of them are."""
-        return all(table.good for table in self.tables)
+        """Whether all of them are, and the days that should be are sealed."""
+        return all(table.good for table in self.tables) and not self.overdue
 
     @property
     def lost_before(self) -> int:
         """Rows that earlier runs sent and that are not on disk."""
         return sum(table.lost_in_kills for table in self.tables)
 
+    @property
+    def sealed(self) -> set[date]:
+        """Days that are sealed, of any table."""
+        return set().union(*(table.result.sealed for table in self.tables))
 
-def judge(ledger: Path, data: Path, exchange: str) -> ExchangeVerdict:
+    @property
+    def overdue(self) -> set[date]:
+        """Days that should be sealed and are not, or not for all symbols and tables."""
+        return {day for table in self.tables for day in self.due & table.result.unsealed}
+
+
+def judge(ledger: Path, data: Path, exchange: str, due: frozenset[date] = frozenset()) -> ExchangeVerdict:
     """Compare the files with this run's ledger and those of earlier runs in the same data path.
 
     Args:
         ledger: this run's ledger directory; those of earlier runs lie beside it.
         data: the data path.
         exchange: whose tables to compare.
+        due: days that should be sealed if there are rows of them.
     """
     runs = sorted(ledger.parent.iterdir())
     earlier = compare(runs[:-1], data, exchange) if len(runs) > 1 else None
@@ -56,21 +79,78 @@ def judge(ledger: Path, data: Path, exchange: str) -> ExchangeVerdict:
         Verdict(exchange, result, earlier.tables[name].missing if earlier else 0)
         for name, result in compare(runs, data, exchange).tables.items()
     ]
-    return ExchangeVerdict(tables)
+    return ExchangeVerdict(exchange, tables, due)
 
 
-def verdict_lines(verdicts: list[ExchangeVerdict]) -> Iterator[str]:
-    """Give a line a table, in rich's markup, and some of the differences where there are any."""
+def days_over(start_ns: int, end_ns: int) -> frozenset[date]:
+    """Return the UTC days that began to be recorded at ``start_ns`` or later, and were over at ``end_ns``."""
+    first, end = (datetime.fromtimestamp(time // _NANOS, UTC).date() for time in (start_ns, end_ns))
+    return frozenset(first + timedelta(days=number) for number in range((end - first).days))
+
+
+def verdict_lines(verdicts: Sequence[ExchangeVerdict]) -> Iterator[str]:
+    """Give a line a table, in rich's markup, and some of the differences where there are any.
+
+    Then a line an exchange, if there are sealed days or late rows, or should be.
+    """
     for verdict in (part for whole in verdicts for part in whole.tables):
-        result = verdict.result
-        mark = "[green]ok  [/green]" if verdict.good else "[red]FAIL[/red]"
-        sent = result.sent - verdict.lost_in_kills
-        equal = "=" if result.on_disk == sent else "≠"
-        yield (
-            f"{mark} {verdict.exchange:<9}{result.table:<7} {sent:>9,} rows sent {equal} "
-            f"{result.on_disk:>9,} rows on disk: {result.missing - verdict.lost_in_kills} missing, "
-            f"{result.extra} extra, {result.duplicates} duplicates, {result.skew} skew, "
-            f"{result.time_decreasing} out of order"
-        )
-        if not verdict.good:
-            yield from (f"     {sample}" for sample in result.samples)
+        yield from _table_lines(verdict)
+    for whole in verdicts:
+        if whole.sealed or whole.due or _sum(whole, "sent_late") or _sum(whole, "late"):
+            yield _days_line(whole)
+
+
+def _table_lines(verdict: Verdict) -> Iterator[str]:
+    result = verdict.result
+    sent = result.sent - verdict.lost_in_kills
+    equal = "=" if result.on_disk == sent else "≠"
+    yield (
+        f"{_mark(verdict.good)} {verdict.exchange:<9}{result.table:<7} {sent:>9,} rows sent {equal} "
+        f"{result.on_disk:>9,} rows on disk: {result.missing - verdict.lost_in_kills} missing, "
+        f"{result.extra} extra, {result.duplicates} duplicates, {result.skew} skew, "
+        f"{result.time_decreasing} out of order"
+    )
+    if not verdict.good:
+        yield from (f"     {escape(sample)}" for sample in result.samples)
+
+
+def _days_line(verdict: ExchangeVerdict) -> str:
+    unclean, overdue = _sum(verdict, "unclean"), sorted(verdict.overdue)
+    days = len(verdict.sealed)
+    sealed = f"{days} {'day' if days == 1 else 'days'} sealed"
+    if unclean:
+        sealed += f", {unclean} tables of them in disorder or with duplicates"
+    elif days:
+        sealed += ", sorted, without duplicates"
+    line = (
+        f"{_mark(not unclean and not overdue)} {verdict.exchange:<9}{sealed}; "
+        f"{_sum(verdict, 'sent_late'):,} rows sent late, {_sum(verdict, 'late'):,} waiting for the next seal"
+    )
+    return f"{line}; over, but not sealed: {', '.join(map(str, overdue))}" if overdue else line
+
+
+def _sum(verdict: ExchangeVerdict, name: str) -> int:
+    return sum(getattr(table.result, name) for table in verdict.tables)
+
+
+def watch_lines(watch: FileWatch) -> Iterator[str]:
+    """Give a line of what was seen of the live files meanwhile, and some of the faults."""
+    if watch.found:
+        yield f"{_mark(good=False)} live files, looked at {watch.looks:,} times: {watch.found:,} faults"
+        yield from (f"     {escape(fault)}" for fault in watch.faults[:_SAMPLES])
+    else:
+        times = f"live files, looked at {watch.looks:,} times"
+        yield f"{_mark(good=True)} {times}: time never decreased, and no row changed or went away"
+
+
+def verify_lines(report: VerifyReport) -> Iterator[str]:
+    """Give a line of what checking every file against the rules found, and some of the problems."""
+    counts, problems = report.counts, len(report.problems)
+    looked_at = f"verify: {counts.files:,} column files, {counts.rows + counts.late_rows:,} rows"
+    found = f"{problems:,} {'problem' if problems == 1 else 'problems'}" if problems else "no problem"
+    yield f"{_mark(report.ok)} {looked_at}: {found}"
+    yield from (f"     {escape(str(problem))}" for problem in report.problems[:_SAMPLES])
+
+
+def _mark(good: bool) -> str:
+    return "[green]ok  [/green]" if good else "[red]FAIL[/red]"

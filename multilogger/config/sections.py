@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,11 @@ def _are_patterns(patterns: tuple[str, ...]) -> bool:
 
 
 _NAME: Final = Expect("a name or an address", lambda text: bool(text) and not any(map(str.isspace, text)))
+_GROUP: Final = Expect("a group's name or number, or nothing", lambda text: not any(map(str.isspace, text)))
+_MODE: Final = Expect(
+    "permissions in octal that let the owner read and write, such as 0640",
+    lambda text: re.fullmatch("0?[67][0-7][0-7]", text) is not None,
+)
 _PATTERNS: Final = Expect("a list of symbols or patterns, none empty", _are_patterns)
 
 
@@ -47,6 +53,18 @@ class StorageConfig:
     """A received row is durable after at most about this long."""
     journal_segment_bytes: int = attrs.field(default=64 * 1024 * 1024, validator=whole(8192, 2**32))
     checkpoint_secs: float = attrs.field(default=30.0, validator=seconds(3600))
+    journal_alternate: Path | None = None
+    """A directory, best on another disk, for the journal while its own place takes no writes."""
+    applier: str = attrs.field(default="process", validator=one_of("process", "thread"))
+    """Where column files are written: in a process of its own, or in a thread of the logger's."""
+    seal_after_secs: float = attrs.field(default=1800.0, validator=seconds(86400))
+    """A day is closed and sealed this long after its end."""
+    accept_days_back: int = attrs.field(default=7, validator=whole(1, 100_000))
+    """Rows of a day further back, or after tomorrow, are set aside."""
+    disk_reserve_bytes: int = attrs.field(default=1024**3, validator=whole(0, 2**50))
+    """Recording pauses while less than this is free on the data path's disk."""
+    early_retention: bool = False
+    """Before it pauses, remove the oldest sealed days."""
     exact_columns: bool = True
     """Write the 64-bit prices, receive times and flags beside the compatible columns."""
     trade_aliases: bool = False
@@ -83,6 +101,14 @@ class ExchangeConfig:
     """A connection without any data frame for this long is replaced."""
     confirm_secs: float = attrs.field(default=10.0, validator=seconds(600))
     """Subscriptions that the exchange has not confirmed by then count as lost."""
+    retention_days: int = attrs.field(default=0, validator=whole(0, 100_000))
+    """Sealed days older than this are removed; 0 keeps them."""
+    retention_bytes: int = attrs.field(default=0, validator=whole(0, 2**50))
+    """The oldest sealed days are removed while the exchange's files take more than this; 0 keeps them."""
+    file_mode: str = attrs.field(default="0644", validator=_MODE)
+    """Permissions of new files, in octal; new directories get execution where it allows reading."""
+    group: str = attrs.field(default="", validator=_GROUP)
+    """Group of new files and directories, by name or number; empty for the process's own."""
 
 
 @attrs.frozen(kw_only=True)

@@ -22,9 +22,10 @@ from quart_trio import QuartTrio
 
 from multilogger.config import Config, HealthConfig
 from multilogger.errors import StartupError
+from multilogger.health.judgement import Status
 from multilogger.health.metrics import make_registry, render
 from multilogger.health.rates import RateMeter
-from multilogger.health.status import HealthReport, Status, build_status
+from multilogger.health.status import HealthReport, build_status
 from multilogger.stats import Stats
 
 log = structlog.get_logger(__name__)

@@ -8,15 +8,16 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from multilogger import __version__
 from multilogger.config import Config
-from multilogger.health.status import Status, age_secs, build_status, writer_lag_secs
+from multilogger.health.families import counter, gauge
+from multilogger.health.judgement import Status, age_secs
+from multilogger.health.status import build_status
+from multilogger.health.writer_metrics import writer_metrics
 from multilogger.stats import ExchangeState, ExchangeStats, LinkState, Stats
-
-_PREFIX: Final = "multilogger_"
 
 _EXCHANGE_COUNTERS: Final = (
     ("messages", "Data frames received."),
@@ -29,24 +30,6 @@ _LABELLED_COUNTERS: Final = (
     ("rows", "table", "Rows accepted."),
     ("refused", "reason", "Rows and frames refused because of what is in them."),
     ("ignored", "kind", "Frames of a kind that is not recorded."),
-)
-_WRITER_COUNTERS: Final = (
-    ("rows", "rows_durable", "Rows made durable in the journal."),
-    ("batches", "writer_batches", "Hand-overs that the writer took."),
-    ("commits", "commits", "Commits to the journal."),
-    ("commit_seconds", "commit_seconds", "Time spent in commits, sync included."),
-    ("journal_bytes", "journal_bytes", "Bytes written to the journal."),
-    ("journal_syncs", "journal_syncs", "Syncs of the journal."),
-    ("flushes", "flushes", "Times that the column files grew."),
-    ("flush_seconds", "flush_seconds", "Time spent growing the column files."),
-    ("rows_in_columns", "rows_in_columns", "Rows written to the column files."),
-    ("late_rows", "late_rows", "Rows older than the last one written to their file."),
-    ("checkpoints", "checkpoints", "Checkpoints taken."),
-)
-_WRITER_GAUGES: Final = (
-    ("commit_seconds_max", "commit_seconds_max", "Longest commit since the start."),
-    ("flush_seconds_last", "last_flush_seconds", "Duration of the last growth of the column files."),
-    ("recovered_rows", "recovered_rows", "Rows that the start replayed from the journal."),
 )
 
 
@@ -72,7 +55,7 @@ class StatsCollector(Collector):
         yield from _status_metrics(self._stats, self._config, now_ns)
         yield from _exchange_metrics(exchanges, now_ns)
         yield from _connection_metrics(exchanges, now_ns)
-        yield from _writer_metrics(self._stats, now_ns)
+        yield from writer_metrics(self._stats.writer, now_ns)
 
 
 def make_registry(stats: Stats, config: Config, clock: Callable[[], int]) -> CollectorRegistry:
@@ -94,27 +77,19 @@ def render(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
     return encode(registry), content_type
 
 
-def _gauge(name: str, words: str, *labels: str, value: float | None = None) -> GaugeMetricFamily:
-    return GaugeMetricFamily(_PREFIX + name, words, value=value, labels=labels or None)
-
-
-def _counter(name: str, words: str, *labels: str, value: float | None = None) -> CounterMetricFamily:
-    return CounterMetricFamily(_PREFIX + name, words, value=value, labels=labels or None)
-
-
 def _process_metrics(stats: Stats) -> Iterator[Metric]:
-    info = _gauge("build_info", "Always 1; the labels tell the versions.", "version", "python")
+    info = gauge("build_info", "Always 1; the labels tell the versions.", "version", "python")
     info.add_metric([__version__, platform.python_version()], 1)
     yield info
-    yield _gauge(
+    yield gauge(
         "start_time_seconds", "When the logger started, since the epoch.", value=stats.started_ns / 1e9
     )
 
 
 def _status_metrics(stats: Stats, config: Config, now_ns: int) -> Iterator[Metric]:
     report = build_status(stats, config, now_ns, {})
-    overall = _gauge("status", "1 for the present status of /health, 0 for the others.", "status")
-    single = _gauge("exchange_status", "The same for each exchange.", "exchange", "status")
+    overall = gauge("status", "1 for the present status of /health, 0 for the others.", "status")
+    single = gauge("exchange_status", "The same for each exchange.", "exchange", "status")
     for status in Status:
         overall.add_metric([status.value], report.status is status)
         for name, exchange in report.exchanges.items():
@@ -125,25 +100,25 @@ def _status_metrics(stats: Stats, config: Config, now_ns: int) -> Iterator[Metri
 
 def _exchange_metrics(exchanges: Iterable[ExchangeStats], now_ns: int) -> Iterator[Metric]:
     for name, words in _EXCHANGE_COUNTERS:
-        counter = _counter(name, words, "exchange")
+        family = counter(name, words, "exchange")
         for exchange in exchanges:
-            counter.add_metric([exchange.name], getattr(exchange, name))
-        yield counter
+            family.add_metric([exchange.name], getattr(exchange, name))
+        yield family
     for name, label, words in _LABELLED_COUNTERS:
-        counter = _counter(name, words, "exchange", label)
+        family = counter(name, words, "exchange", label)
         for exchange in exchanges:
             for key, count in getattr(exchange, name).items():
-                counter.add_metric([exchange.name, key], count)
-        yield counter
+                family.add_metric([exchange.name, key], count)
+        yield family
     yield from _exchange_gauges(exchanges, now_ns)
 
 
 def _exchange_gauges(exchanges: Iterable[ExchangeStats], now_ns: int) -> Iterator[Metric]:
-    state = _gauge("exchange_state", "1 for the present state of the exchange.", "exchange", "state")
-    missing = _gauge("missing_trades", "Trade ids that were skipped and have not come since.", "exchange")
-    symbols = _gauge("symbols", "Symbols assigned to connections.", "exchange")
-    aside = _gauge("symbols_set_aside", "Symbols that the exchange rejected.", "exchange")
-    age = _gauge("last_message_age_seconds", "Time since the newest data frame.", "exchange")
+    state = gauge("exchange_state", "1 for the present state of the exchange.", "exchange", "state")
+    missing = gauge("missing_trades", "Trade ids that were skipped and have not come since.", "exchange")
+    symbols = gauge("symbols", "Symbols assigned to connections.", "exchange")
+    aside = gauge("symbols_set_aside", "Symbols that the exchange rejected.", "exchange")
+    age = gauge("last_message_age_seconds", "Time since the newest data frame.", "exchange")
     for exchange in exchanges:
         for known in ExchangeState:
             state.add_metric([exchange.name, known.value], exchange.state is known)
@@ -157,11 +132,11 @@ def _exchange_gauges(exchanges: Iterable[ExchangeStats], now_ns: int) -> Iterato
 
 def _connection_metrics(exchanges: Iterable[ExchangeStats], now_ns: int) -> Iterator[Metric]:
     labels = ("exchange", "connection")
-    state = _gauge("connection_state", "1 for the present state of the connection.", *labels, "state")
-    messages = _counter("connection_messages", "Data frames received.", *labels)
-    reconnects = _counter("connection_reconnects", "Times the connection was opened again.", *labels)
-    symbols = _gauge("connection_symbols", "Symbols assigned to the connection.", *labels)
-    age = _gauge("connection_last_message_age_seconds", "Time since the newest data frame.", *labels)
+    state = gauge("connection_state", "1 for the present state of the connection.", *labels, "state")
+    messages = counter("connection_messages", "Data frames received.", *labels)
+    reconnects = counter("connection_reconnects", "Times the connection was opened again.", *labels)
+    symbols = gauge("connection_symbols", "Symbols assigned to the connection.", *labels)
+    age = gauge("connection_last_message_age_seconds", "Time since the newest data frame.", *labels)
     for exchange in exchanges:
         for link in exchange.links.values():
             names = [exchange.name, link.name]
@@ -173,13 +148,3 @@ def _connection_metrics(exchanges: Iterable[ExchangeStats], now_ns: int) -> Iter
             if link.last_data_ns:
                 age.add_metric(names, age_secs(link.last_data_ns, now_ns))
     yield from (state, messages, reconnects, symbols, age)
-
-
-def _writer_metrics(stats: Stats, now_ns: int) -> Iterator[Metric]:
-    writer = stats.writer
-    for field, name, words in _WRITER_COUNTERS:
-        yield _counter(name, words, value=getattr(writer, field))
-    for field, name, words in _WRITER_GAUGES:
-        yield _gauge(name, words, value=getattr(writer, field))
-    lag = writer_lag_secs(writer, now_ns)
-    yield _gauge("writer_lag_seconds", "Age of the oldest row that is not durable yet.", value=lag)

@@ -13,8 +13,8 @@ Source: binance-spot-api-docs, ``web-socket-streams.md``.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, Collection
+from functools import cached_property, partial
 from typing import Any, ClassVar, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -145,28 +145,34 @@ class BinanceVenue(Venue[BinanceClient]):
         """Send trades and aggregate trades, then the best quotes."""
         symbol = cascade.instrument.symbol
         stem = symbol.lower()
-        if f"{stem}@trade" in self.subscribers:
+        if clients := self.subscribers.get(stream := f"{stem}@trade"):
             for fill in cascade.fills:
-                self._send_trade(f"{stem}@trade", symbol, fill)
-        if f"{stem}@aggTrade" in self.subscribers:
+                self.detour.send(stream, clients, partial(self._send_trade, stream, symbol, fill))
+        if clients := self.subscribers.get(stream := f"{stem}@aggTrade"):
             for aggregate in messages.aggregates(cascade):
-                self._send_aggregate(f"{stem}@aggTrade", symbol, aggregate)
-        if f"{stem}@bookTicker" in self.subscribers:
-            self._send_book_ticker(f"{stem}@bookTicker", cascade)
+                self.detour.send(stream, clients, partial(self._send_aggregate, stream, symbol, aggregate))
+        if clients := self.subscribers.get(stream := f"{stem}@bookTicker"):
+            self._send_book_ticker(stream, cascade, clients)
 
-    def _send_trade(self, stream: str, symbol: str, fill: Fill) -> None:
-        if self._emit(stream, lambda unit_ns: messages.trade(symbol, fill, unit_ns)):
-            self._note(stream, symbol, fill, fill.size)
+    def _send_trade(self, stream: str, symbol: str, fill: Fill, clients: list[BinanceClient]) -> None:
+        self._emit(stream, clients, lambda unit_ns: messages.trade(symbol, fill, unit_ns))
+        self._note(clients, symbol, fill, fill.size)
+        if not fill.entered:
+            fill.entered = True
             self._enter_trade(symbol, fill, fill.trade_id, fill.size)
 
-    def _send_aggregate(self, stream: str, symbol: str, aggregate: messages.Aggregate) -> None:
-        if self._emit(stream, lambda unit_ns: messages.agg_trade(symbol, aggregate, unit_ns)):
-            self._note(stream, symbol, aggregate.first, aggregate.size)
+    def _send_aggregate(
+        self, stream: str, symbol: str, aggregate: messages.Aggregate, clients: list[BinanceClient]
+    ) -> None:
+        self._emit(stream, clients, lambda unit_ns: messages.agg_trade(symbol, aggregate, unit_ns))
+        self._note(clients, symbol, aggregate.first, aggregate.size)
+        if not aggregate.entered:
+            aggregate.entered = True
             self._enter_trade(symbol, aggregate.first, aggregate.aggregate_id, aggregate.size)
 
-    def _note(self, stream: str, symbol: str, fill: Fill, size: str) -> None:
+    def _note(self, clients: list[BinanceClient], symbol: str, fill: Fill, size: str) -> None:
         self._told.add(symbol)
-        for client in self.subscribers[stream]:
+        for client in clients:
             client.sides[symbol] = fill.bought
             client.last[symbol] = (fill.price, size)
 
@@ -184,11 +190,10 @@ class BinanceVenue(Venue[BinanceClient]):
             )
         )
 
-    def _send_book_ticker(self, stream: str, cascade: Cascade) -> None:
+    def _send_book_ticker(self, stream: str, cascade: Cascade, clients: Collection[BinanceClient]) -> None:
         symbol = cascade.instrument.symbol
-        if not self._emit(stream, lambda _: messages.book_ticker(cascade)):
-            return
-        for client in self.subscribers[stream]:
+        self._emit(stream, clients, lambda _: messages.book_ticker(cascade))
+        for client in clients:
             # Before a trade is known, no row can be composed of quotes alone.
             if symbol in client.last:
                 price, size = client.last[symbol]
@@ -204,18 +209,18 @@ class BinanceVenue(Venue[BinanceClient]):
             if cascade is not None and not cascade.entered and self._side_is_certain(stream, symbol):
                 # One mark does for both: an unchanged ticker is not sent again.
                 cascade.entered = True
-                self._send_ticker(stream, cascade, now_ns)
+                send = partial(self._send_ticker, stream, cascade, now_ns)
+                self.detour.send(stream, self.subscribers[stream], send, repeatable=False)
 
     def _side_is_certain(self, stream: str, symbol: str) -> bool:
         """Return whether there are clients, and all are sure to find the same side, or none, for a ticker."""
         clients = self.subscribers.get(stream, {})
         return bool(clients) and not any(client.may_remember(symbol) for client in clients)
 
-    def _send_ticker(self, stream: str, cascade: Cascade, now_ns: int) -> None:
-        if not self._emit(stream, lambda unit_ns: messages.ticker(cascade, now_ns, unit_ns)):
-            return
+    def _send_ticker(self, stream: str, cascade: Cascade, now_ns: int, clients: list[BinanceClient]) -> None:
+        self._emit(stream, clients, lambda unit_ns: messages.ticker(cascade, now_ns, unit_ns))
         self._told.add(cascade.instrument.symbol)
-        sides = [client.side(cascade) for client in self.subscribers[stream]]
+        sides = [client.side(cascade) for client in clients]
         known = [side for side in sides if side is not None]
         if known:
             self._enter_ticker(cascade, now_ns, known[0], cascade.last.price, cascade.last.size)
@@ -234,16 +239,14 @@ class BinanceVenue(Venue[BinanceClient]):
             )
         )
 
-    def _emit(self, stream: str, spell: Callable[[int], str]) -> bool:
-        """Send an event to the subscribers of a stream, each in its mode; False if there are none."""
+    def _emit(self, stream: str, clients: Collection[BinanceClient], spell: Callable[[int], str]) -> None:
+        """Send an event of a stream to some of its subscribers, each in its mode."""
         frames: dict[tuple[bool, int], bytes] = {}
-        clients = list(self.subscribers.get(stream, ()))
-        for client in clients:
+        for client in list(clients):
             mode = (client.combined, client.unit_ns)
             if mode not in frames:
                 frames[mode] = text_frame(_wrapped(client, stream, spell(client.unit_ns)))
             self.send_frame(client, frames[mode])
-        return bool(clients)
 
     def garbage(self) -> list[bytes]:
         """Return malformed messages about an instrument that trades."""

@@ -21,7 +21,7 @@ _DELAY_NS: Final = MILLISECOND
 _DAY_NS: Final = 86_400_000_000_000
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class Aggregate:
     """Fills of one taker order at one price."""
 
@@ -30,6 +30,8 @@ class Aggregate:
     size: str
     first: Fill
     last: Fill
+    entered: bool = False
+    """Whether the ledger has it."""
 
 
 def aggregates(cascade: Cascade) -> list[Aggregate]:

@@ -20,6 +20,8 @@ class Client:
     outbox: Outbox
     topics: dict[str, None] = attrs.field(factory=dict)
     """What it has subscribed, in order, in the dialect's spelling."""
+    told: set[str] = attrs.field(factory=set)
+    """Topics of which it has been sent something at its turn."""
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     """Cancelled to end the connection."""
     reset: bool = False

@@ -1,12 +1,18 @@
 """Column files read with nothing but NumPy, for the comparison: an independent account of the file format.
 
 ``{data}/{exchange}/{symbol}/{table}/{column}.{DD}.{MM}.{YY}.bin``: raw little-endian values without a header,
-one a row; row i of every column of a table belongs together. Written down here a second time on purpose.
+one a row; row i of every column of a table belongs together. A day that is sealed has a
+``manifest.{DD}.{MM}.{YY}.json`` beside its columns, which tells its generation; one without has generation 0.
+Rows that came too late for their file wait, in any order, in
+``{data}/.multilogger/late/{exchange}/{symbol}/{table}/{column}.{DD}.{MM}.{YY}.{generation}.bin``.
+Where ``{column}.{DD}.{MM}.{YY}.bin.{generation}.tmp`` exists, it is the column: a seal is about to rename it.
+What else ends in ``tmp`` or ``json`` is no column. Written down here a second time on purpose.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import json
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,14 +61,22 @@ _DAY_SECS: Final = 86_400
 
 @attrs.frozen(eq=False)
 class Stored:
-    """One symbol's table as it is on disk, all days in order."""
+    """One symbol's table as it is on disk, all days in order; of each, what came late stands last."""
 
     columns: dict[str, Array]
     """By name; exact columns only if every day has them."""
     faults: dict[str, int]
     """Rows that don't fit together, by what is wrong: lengths, bytes over, days, missing exact columns."""
     time_decreasing: int
-    """Rows whose second is before that of the row above it in the same file."""
+    """Rows of live files whose time is before that of the row above."""
+    late: int
+    """Rows that wait in late files; the others are in live ones."""
+    sealed: frozenset[date]
+    """Days with a manifest."""
+    unsealed: frozenset[date]
+    """Days without one that have live files."""
+    unclean: frozenset[date]
+    """Sealed days whose live files are not in order of time, or have a trade twice."""
 
     @property
     def skew(self) -> int:
@@ -78,48 +92,107 @@ def directory(data: Path, exchange: str, symbol: str, table: str) -> Path:
     return data / exchange / symbol.replace("/", "_") / table
 
 
-def read_table(folder: Path, table: str) -> Stored:
-    """Read all days of a table; a folder that does not exist is an empty table."""
-    time_column = TIME[table][0]
-    days = sorted({_day(path) for path in folder.glob("*.bin")})
-    exact = bool(days) and all(_path(folder, next(iter(EXACT[table])), day).exists() for day in days)
+def late_directory(data: Path) -> Path:
+    """Return where the late rows are: exchanges, symbols and tables below it as below the data path."""
+    return data / ".multilogger" / "late"
+
+
+def read_table(folder: Path, late_folder: Path, table: str) -> Stored:
+    """Read all days of a table; a folder that does not exist is an empty table.
+
+    Args:
+        folder: of the live files.
+        late_folder: of the late files.
+        table: its name.
+    """
+    live = _days(folder, "*.bin")
+    days = live | _days(folder, "manifest.*.json") | _days(late_folder, "*.bin")
+    generations = {day: generation(folder, day) for day in days}
+    exact = all(column_path(folder, next(iter(EXACT[table])), day).exists() for day in live)
     dtypes = {**COMPATIBLE[table], **(EXACT[table] if exact else {})}
     faults: dict[str, int] = {}
     parts: dict[str, list[Array]] = {name: [np.empty(0, dtype)] for name, dtype in dtypes.items()}
-    decreasing = 0
+    decreasing = late = 0
+    unclean = set()
     if not exact:
         _note(faults, "exact columns missing", sum(1 for _ in folder.glob("*_f64.*.bin")))
-    for day in days:
-        rows = _read_day(folder, day, dtypes, faults)
-        seconds = rows[time_column].astype(np.int64)
-        start = int(day.timestamp())
-        _note(faults, "other day", int(np.count_nonzero((seconds < start) | (seconds >= start + _DAY_SECS))))
-        decreasing += int(np.count_nonzero(np.diff(seconds) < 0))
-        for name, values in rows.items():
-            parts[name].append(values)
-    return Stored({name: np.concatenate(values) for name, values in parts.items()}, faults, decreasing)
+    for day, number in sorted(generations.items()):
+        files = {name: column_path(folder, name, day, number) for name in dtypes}
+        rows = _read_day(files, day, table, dtypes, faults)
+        backward = int(np.count_nonzero(np.diff(row_times(rows, table)) < 0))
+        decreasing += backward
+        if number and (backward or _repeats(rows)):
+            unclean.add(day)
+        files = {name: late_folder / f"{name}.{day:%d.%m.%y}.{number}.bin" for name in dtypes}
+        behind = _read_day(files, day, table, dtypes, faults)
+        late += len(behind[TIME[table][0]])
+        for name in dtypes:
+            parts[name] += [rows[name], behind[name]]
+    return Stored(
+        columns={name: np.concatenate(values) for name, values in parts.items()},
+        faults=faults,
+        time_decreasing=decreasing,
+        late=late,
+        sealed=frozenset(day for day, number in generations.items() if number),
+        unsealed=frozenset(day for day in live if not generations[day]),
+        unclean=frozenset(unclean),
+    )
 
 
 def times(stored: Stored, table: str) -> Array:
     """Return the rows' times in nanoseconds since the epoch."""
-    seconds, nanos = (stored.columns[name].astype(np.int64) for name in TIME[table])
+    return row_times(stored.columns, table)
+
+
+def row_times(columns: dict[str, Array], table: str) -> Array:
+    """Return times in nanoseconds since the epoch, of the columns of a table."""
+    seconds, nanos = (columns[name].astype(np.int64) for name in TIME[table])
     total: Array = seconds * _NANOS + nanos
     return total
 
 
+def generation(folder: Path, day: date) -> int:
+    """Return how many times a day was sealed; 0: never."""
+    try:
+        text = (folder / f"manifest.{day:%d.%m.%y}.json").read_text()
+    except FileNotFoundError:
+        return 0
+    return int(json.loads(text)["generation"])
+
+
+def column_path(folder: Path, column: str, day: date, generation: int = 0) -> Path:
+    """Return the file of a column of a day, of which a seal may not have finished renaming."""
+    path = folder / f"{column}.{day:%d.%m.%y}.bin"
+    pending = path.with_name(f"{path.name}.{generation}.tmp")
+    return pending if generation and pending.exists() else path
+
+
 def _read_day(
-    folder: Path, day: datetime, dtypes: dict[str, str], faults: dict[str, int]
+    files: dict[str, Path], day: date, table: str, dtypes: dict[str, str], faults: dict[str, int]
 ) -> dict[str, Array]:
     columns: dict[str, Array] = {}
-    for name, dtype in dtypes.items():
-        path = _path(folder, name, day)
+    for name, path in files.items():
         size = path.stat().st_size if path.exists() else 0
-        _note(faults, "bytes over", size % np.dtype(dtype).itemsize)
-        columns[name] = np.fromfile(path, dtype) if size else np.empty(0, dtype)
+        _note(faults, "bytes over", size % np.dtype(dtypes[name]).itemsize)
+        columns[name] = np.fromfile(path, dtypes[name]) if size else np.empty(0, dtypes[name])
     shortest = min(map(len, columns.values()))
     longest = max(map(len, columns.values()))
     _note(faults, "unequal lengths", longest - shortest)
-    return {name: values[:shortest] for name, values in columns.items()}
+    rows = {name: values[:shortest] for name, values in columns.items()}
+    _note(faults, "other day", _of_other_days(rows[TIME[table][0]], day))
+    return rows
+
+
+def _of_other_days(seconds: Array, day: date) -> int:
+    start = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+    since = seconds.astype(np.int64) - start
+    return int(np.count_nonzero((since < 0) | (since >= _DAY_SECS)))
+
+
+def _repeats(rows: dict[str, Array]) -> bool:
+    """Return whether a trade id is there more than once; tickers have none."""
+    ids = rows.get("trade_id", np.empty(0))
+    return len(np.unique(ids)) < len(ids)
 
 
 def _note(faults: dict[str, int], what: str, rows: int) -> None:
@@ -127,9 +200,7 @@ def _note(faults: dict[str, int], what: str, rows: int) -> None:
         faults[what] = faults.get(what, 0) + rows
 
 
-def _day(path: Path) -> datetime:
-    return datetime.strptime(path.name.split(".", 1)[1], "%d.%m.%y.bin").replace(tzinfo=UTC)
-
-
-def _path(folder: Path, column: str, day: datetime) -> Path:
-    return folder / f"{column}.{day:%d.%m.%y}.bin"
+def _days(folder: Path, pattern: str) -> set[date]:
+    """Return the days of files named ``{column}.{DD}.{MM}.{YY}.`` and more."""
+    texts = {".".join(path.name.split(".")[1:4]) for path in folder.glob(pattern)}
+    return {datetime.strptime(text, "%d.%m.%y").replace(tzinfo=UTC).date() for text in texts}

@@ -8,6 +8,7 @@ rounded once more.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from multilogger.simulator.columns import COMPATIBLE, Stored, directory, read_table, times
+from multilogger.simulator.columns import COMPATIBLE, Stored, directory, late_directory, read_table, times
 from multilogger.simulator.ledger import ROWS, Ledger, read_ledgers
 
 Array = npt.NDArray[Any]
@@ -27,27 +28,40 @@ _MD_VALUES: Final = ("price", "volume", "best_bid", "best_ask")
 
 @attrs.define
 class TableComparison:
-    """One table of one exchange, all symbols together; every number but the first two should be 0."""
+    """One table of one exchange, all symbols together; what a line calls wrong should be 0."""
 
     table: str
     sent: int = 0
+    sent_late: int = 0
+    """Of these, rows with an earlier time than one that had been sent before for the symbol."""
     on_disk: int = 0
+    """In live and late files."""
+    late: int = 0
+    """Of these, rows that wait in late files."""
+    sealed: set[date] = attrs.field(factory=set)
+    """Days that are sealed for any symbol."""
+    unsealed: set[date] = attrs.field(factory=set)
+    """Days with live files that are not sealed, of any symbol."""
+    seals: int = 0
+    """Sealed days, each symbol's counted."""
+    unclean: int = 0
+    """Of these, days that are not in order of time, or have a trade twice: wrong."""
     missing: int = 0
-    """Sent, but not on disk."""
+    """Sent, but not on disk: wrong."""
     extra: int = 0
-    """On disk, but never sent."""
+    """On disk, but never sent: wrong."""
     duplicates: int = 0
-    """On disk more often than sent."""
+    """On disk more often than sent: wrong."""
     skew: int = 0
-    """Rows whose columns don't belong together: unequal lengths, wrong values, wrong day."""
+    """Rows whose columns don't belong together, by length, value or day: wrong."""
     time_decreasing: int = 0
-    """Rows with an earlier second than the row above them."""
+    """Rows of live files with an earlier time than the row above them: wrong."""
     samples: list[str] = attrs.field(factory=list)
     """Some of the differences, in words."""
 
     def ok(self, *, missing_ok: bool = False) -> bool:
         """Whether disk and ledger agree; with ``missing_ok``, whether all on disk was sent."""
-        wrong = self.extra + self.duplicates + self.skew + self.time_decreasing
+        wrong = self.extra + self.duplicates + self.skew + self.time_decreasing + self.unclean
         return not wrong and (missing_ok or not self.missing)
 
     def note(self, what: str, examples: Sequence[Any] | Array) -> None:
@@ -97,19 +111,31 @@ def _sent(sent: Ledger | Path | Sequence[Path], exchange: str, table: str) -> Ar
 def _compare_table(table: str, rows: Array, data_path: Path, exchange: str) -> TableComparison:
     result = TableComparison(table)
     by_symbol = _by_symbol(rows)
-    root = data_path / exchange
-    recorded = {path.parent.name for path in root.glob(f"*/{table}")}
+    roots = (data_path / exchange, late_directory(data_path) / exchange)
+    recorded = {path.parent.name for root in roots for path in root.glob(f"*/{table}")}
     known = {directory(data_path, exchange, symbol, table).parent.name for symbol in by_symbol}
     for symbol in [*by_symbol, *sorted(recorded - known)]:
         sent = by_symbol.get(symbol, rows[:0])
-        stored = read_table(directory(data_path, exchange, symbol, table), table)
-        result.sent += len(sent)
-        result.on_disk += len(stored)
-        result.skew += stored.skew
-        result.time_decreasing += stored.time_decreasing
-        result.note(symbol, [f"{count} rows: {what}" for what, count in stored.faults.items()])
+        folder, late = (directory(path, exchange, symbol, table) for path in (data_path, roots[1].parent))
+        stored = read_table(folder, late, table)
+        _count(result, symbol, sent, stored)
         (_compare_trades if table == "TRADES" else _compare_md)(result, symbol, sent, stored)
     return result
+
+
+def _count(result: TableComparison, symbol: str, sent: Array, stored: Stored) -> None:
+    result.sent += len(sent)
+    result.sent_late += int(np.count_nonzero(sent["time_ns"] < np.maximum.accumulate(sent["time_ns"])))
+    result.on_disk += len(stored)
+    result.late += stored.late
+    result.skew += stored.skew
+    result.time_decreasing += stored.time_decreasing
+    result.sealed |= stored.sealed
+    result.unsealed |= stored.unsealed
+    result.seals += len(stored.sealed)
+    result.unclean += len(stored.unclean)
+    result.note(symbol, [f"{count} rows: {what}" for what, count in stored.faults.items()])
+    result.note(f"{symbol} sealed day in disorder or with duplicates", sorted(stored.unclean))
 
 
 def _by_symbol(rows: Array) -> dict[str, Array]:

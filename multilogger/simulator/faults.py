@@ -7,10 +7,13 @@ Times are on Trio's clock, so tests may jump over them.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Protocol
+from random import Random
+from typing import Any, Protocol
 
 import attrs
 import trio
+
+from multilogger.simulator.detour import Chance, Detour
 
 
 class Site(Protocol):
@@ -22,6 +25,11 @@ class Site(Protocol):
     """Until then, new connections are reset at once."""
     garbled_until: float
     """Until then, malformed frames stand between the good ones."""
+
+    @property
+    def detour(self) -> Detour[Any]:
+        """Return what lets messages come late, or twice."""
+        ...
 
     def connected(self) -> Collection[Target]:
         """Return the open connections."""
@@ -99,6 +107,48 @@ class Refuse:
     def strike(self, site: Site) -> None:
         """Begin."""
         site.refusing_until = max(site.refusing_until, trio.current_time() + self.secs)
+
+
+@attrs.frozen
+class Disorder:
+    """Some of the trades and tickers are held back, and sent after younger ones; none is lost.
+
+    Those already held back are sent also when the fault is over, and when the market is paused. What a client
+    misses by leaving in the meantime is lost to it, and the ledger does not have it. At most 100 messages of
+    a topic are held back at a time; nothing is that a client could not tell to be late.
+    """
+
+    secs: float
+    share: float = 0.05
+    """Of the messages, from 0 to 1."""
+    seed: int = 0
+    delays: tuple[float, float] = (0.2, 3.0)
+    """The shortest and the longest, in seconds."""
+
+    def strike(self, site: Site) -> None:
+        """Begin, in place of any disorder before."""
+        site.detour.late = _chance(self)
+
+
+@attrs.frozen
+class Duplicate:
+    """Some of the trades are sent a second time, later; the ledger has them once."""
+
+    secs: float
+    share: float = 0.05
+    """Of the trades, from 0 to 1."""
+    seed: int = 0
+    delays: tuple[float, float] = (0.0, 3.0)
+    """The shortest and the longest, in seconds."""
+
+    def strike(self, site: Site) -> None:
+        """Begin, in place of any duplication before."""
+        site.detour.again = _chance(self)
+
+
+def _chance(fault: Disorder | Duplicate) -> Chance:
+    until = trio.current_time() + fault.secs
+    return Chance(until, fault.share, fault.delays, Random(fault.seed))
 
 
 async def run_schedule(site: Site, schedule: Iterable[tuple[float, Fault]]) -> None:

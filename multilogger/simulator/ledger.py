@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -171,6 +171,19 @@ def read_ledgers(directories: Iterable[Path], exchange: str, table: str) -> Rows
         if path.exists():
             parts.append(np.fromfile(path, row, count=path.stat().st_size // row.itemsize))
     return np.concatenate(parts)
+
+
+def newest_time(directories: Sequence[Path], exchanges: Iterable[str]) -> int:
+    """Return the newest time in the ledger files of some directories, 0 if there is none."""
+    return max(
+        (
+            int(rows["time_ns"].max())
+            for exchange in exchanges
+            for table in ROWS
+            if len(rows := read_ledgers(directories, exchange, table))
+        ),
+        default=0,
+    )
 
 
 def _symbol(symbol: str) -> bytes:

@@ -16,6 +16,7 @@ from typing import ClassVar, Final, Generic, NoReturn, TypeVar
 import trio
 
 from multilogger.simulator.client import Client
+from multilogger.simulator.condition import Condition
 from multilogger.simulator.faults import Fault
 from multilogger.simulator.ledger import Ledger
 from multilogger.simulator.market import Cascade, Market
@@ -32,7 +33,7 @@ _CATCH_UP_SECS: Final = 0.25
 C = TypeVar("C", bound=Client)
 
 
-class Venue(abc.ABC, Generic[C]):
+class Venue(Condition[C], abc.ABC, Generic[C]):
     """One simulated exchange.
 
     Args:
@@ -68,6 +69,7 @@ class Venue(abc.ABC, Generic[C]):
         ws_port: int = 0,
         rest_port: int = 0,
     ) -> None:
+        super().__init__()
         self.market = market
         self.clock = clock
         self.ledger = Ledger(self.name, ledger_dir)
@@ -79,7 +81,6 @@ class Venue(abc.ABC, Generic[C]):
         self.ws_url = ""
         """Known once :meth:`run` has started."""
         self.rest_url = ""
-        self.stalled_until = self.refusing_until = self.garbled_until = 0.0
         self.subscribers: dict[str, dict[C, None]] = {}
         """By topic, in order of subscription."""
         self.activity = trio.Event()
@@ -129,7 +130,10 @@ class Venue(abc.ABC, Generic[C]):
     # What others ask for.
 
     def pause(self) -> None:
-        """Let the market and all periodic messages rest, so that clients catch up; see :meth:`drained`."""
+        """Let the market and all periodic messages rest, so that clients catch up; see :meth:`drained`.
+
+        What was held back before still goes out when it is due.
+        """
         self.paused = True
 
     def resume(self) -> None:
@@ -137,7 +141,9 @@ class Venue(abc.ABC, Generic[C]):
         self.paused = False
 
     async def drained(self) -> None:
-        """Wait until everything sent has been handed to the operating system."""
+        """Wait until everything sent has been handed to the operating system, late messages included."""
+        while self.detour.waiting:  # noqa: ASYNC110 - they go out by the clock
+            await trio.sleep(BEAT_SECS)
         for client in list(self._clients):
             await client.outbox.wait_below(0)
 
@@ -240,15 +246,6 @@ class Venue(abc.ABC, Generic[C]):
         self.ledger.commit()
         self._tell()
 
-    def refuses(self) -> bool:
-        """Whether new connections are refused now."""
-        return trio.current_time() < self.refusing_until
-
-    async def wait_flowing(self) -> None:
-        """Wait for the end of a stall."""
-        while self._silent:  # noqa: ASYNC110 - a stall ends by the clock, and may be prolonged
-            await trio.sleep_until(self.stalled_until)
-
     def _tell(self) -> None:
         self.activity.set()
         self.activity = trio.Event()
@@ -257,22 +254,24 @@ class Venue(abc.ABC, Generic[C]):
         for topic in list(client.topics):
             self.unsubscribe(client, topic)
 
-    @property
-    def _silent(self) -> bool:
-        return trio.current_time() < self.stalled_until
-
     def step(self, fills: int) -> int:
         """Let the market make ``fills`` trades or a few more, send them, and return how many it made."""
         cascades = self.market.step(self.clock(), fills)
-        if not self._silent:
+        if not self.silent:
             for cascade in cascades:
                 self.spread(cascade)
             self._garble()
             self.ledger.commit()
         return sum(len(cascade.fills) for cascade in cascades)
 
+    def deliver_late(self) -> None:
+        """Send what was held back and is due; during a stall nothing."""
+        if self.detour.waiting and not self.silent:
+            self.detour.deliver()
+            self.ledger.commit()
+
     def _garble(self) -> None:
-        if trio.current_time() < self.garbled_until:
+        if self.garbled:
             for payload in self.garbage():
                 self.garbage_messages += len(self._clients)
                 self.broadcast(self._clients, payload)
@@ -281,6 +280,7 @@ class Venue(abc.ABC, Generic[C]):
         owed, last = 0.0, trio.current_time()
         while True:
             await trio.sleep(BEAT_SECS)
+            self.deliver_late()
             now = trio.current_time()
             fills_per_second = 0.0 if self.paused else self.rate / self.messages_per_fill
             owed = min(owed + fills_per_second * (now - last), fills_per_second * _CATCH_UP_SECS + 1)
@@ -291,6 +291,6 @@ class Venue(abc.ABC, Generic[C]):
     async def _run_seconds(self) -> NoReturn:
         while True:
             await trio.sleep(1)
-            if not (self.paused or self._silent):
+            if not (self.paused or self.silent):
                 self.every_second()
                 self.ledger.commit()

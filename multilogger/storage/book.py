@@ -1,65 +1,201 @@
-"""What has been committed to each partition: gives new rows their numbers.
+"""What has been committed to each partition: gives new rows their numbers, and late ones their own place.
 
 Belongs to the committing thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Final
 
 import attrs
 import numpy as np
 
+from multilogger.storage.checkpoint import NEVER
 from multilogger.storage.grouping import Grouped
+from multilogger.storage.partition import Partition
 from multilogger.storage.payload import SECTION, TableRows
+from multilogger.storage.streams import ABSURD, LATE, LIVE, Streams
+from multilogger.tables import Array
+
+Key = tuple[int, int]
+"""Stream number and day."""
+_UNKNOWN: Final = -1
+_ROOM: Final = 256
 
 
-@attrs.define
-class Entry:
-    """A partition as the journal has it."""
+@attrs.frozen
+class Numbered:
+    """Rows with their numbers."""
 
-    rows: int
-    last_time_ns: int
-    """The highest time of its rows."""
+    rows: TableRows
+    late: int
+    """How many of them go to late partitions."""
+    absurd: int
+    """How many of them have a time that can't be true."""
 
 
 class Book:
     """The partitions' row counts, the journal's rows included.
 
+    A row goes to its live partition if it is not older than that partition's newest, and its day isn't closed;
+    else to the late one. Rows of days that can't be true go to a partition of the day they came.
+
     Args:
-        adopt: returns the entry of a partition that is not in the book, from its files.
+        streams: finds the siblings for late and absurd rows.
+        adopt: returns a partition that is not in the book, as its files have it.
+        days_back: rows of days further back, or after tomorrow, are absurd.
     """
 
-    def __init__(self, adopt: Callable[[int, int], Entry]) -> None:
-        self.entries: dict[tuple[int, int], Entry] = {}
-        """By stream number and day."""
+    def __init__(self, streams: Streams, adopt: Callable[[int, int], Partition], days_back: int) -> None:
+        self._streams = streams
         self._adopt = adopt
+        self._days_back = days_back
+        self.closed_day = NEVER
+        """Rows of this day and those before are late."""
+        self._slots: dict[int, Array] = {}
+        """By day: the slot of each stream, or ``_UNKNOWN``."""
+        self._used = 0
+        self._rows = np.zeros(_ROOM, np.int64)
+        self._last = np.zeros(_ROOM, np.int64)
+        self._closed = np.zeros(_ROOM, np.bool_)
 
-    def number(self, grouped: Grouped) -> tuple[TableRows, int]:
+    def enter(self, key: Key, partition: Partition) -> int:
+        """Take up a partition as it is, and return its slot."""
+        if self._used == len(self._rows):
+            self._rows, self._last, self._closed = (
+                np.concatenate([it, np.zeros_like(it)]) for it in (self._rows, self._last, self._closed)
+            )
+        slot, self._used = self._used, self._used + 1
+        self._rows[slot] = partition.end
+        self._last[slot] = partition.last_time_ns
+        self._closed[slot] = partition.kind == LIVE and partition.generation > 0
+        stream, day = key
+        slots = self._slots.get(day)
+        if slots is None or len(slots) <= stream:
+            grown = np.full(max(len(self._streams.all), stream + 1), _UNKNOWN, np.int64)
+            if slots is not None:
+                grown[: len(slots)] = slots
+            slots = self._slots[day] = grown
+        slots[stream] = slot
+        return slot
+
+    def rows_of(self, key: Key) -> int:
+        """Return the number of the next row of a partition that is in the book."""
+        return int(self._rows[self._slots[key[1]][key[0]]])
+
+    def days(self) -> list[int]:
+        """Return the days that partitions in the book are of."""
+        return sorted(self._slots)
+
+    def forget_before(self, day: int) -> None:
+        """Leave out the partitions of days before; should a row come, their files speak for them."""
+        for found in [it for it in self._slots if it < day]:
+            del self._slots[found]
+        kept = np.unique(np.concatenate([np.array([_UNKNOWN]), *self._slots.values()]))[1:]
+        moved = np.full(self._used + 1, _UNKNOWN, np.int64)
+        moved[kept] = np.arange(len(kept))
+        self._rows, self._last, self._closed = (
+            np.concatenate([it[kept], np.zeros(_ROOM, it.dtype)])
+            for it in (self._rows, self._last, self._closed)
+        )
+        self._used = len(kept)
+        # The last place of ``moved`` stands for the unknown slot, -1.
+        self._slots = {found: moved[slots] for found, slots in self._slots.items()}
+
+    def number(self, grouped: Grouped, today: int) -> Numbered:
         """Give rows the next numbers of their partitions.
 
-        Returns:
-            The rows, and how many of them are older than one that their partition has already.
+        Args:
+            grouped: rows of one table.
+            today: days since the epoch.
         """
-        times = grouped.rows["time_ns"]
-        firsts = times[grouped.bounds[:-1]].tolist()
-        lasts = times[grouped.bounds[1:] - 1].tolist()
-        bounds = grouped.bounds.tolist()
-        starts = []
-        late = 0
-        for index, key in enumerate(zip(grouped.streams.tolist(), grouped.days.tolist(), strict=True)):
-            entry = self.entries.get(key)
-            if entry is None:
-                entry = self.entries[key] = self._adopt(*key)
-            starts.append(entry.rows)
-            entry.rows += bounds[index + 1] - bounds[index]
-            if firsts[index] < entry.last_time_ns:
-                run = times[bounds[index] : bounds[index + 1]]
-                late += int(np.searchsorted(run, entry.last_time_ns))
-            entry.last_time_ns = max(entry.last_time_ns, lasts[index])
-        sections = np.zeros(len(starts), SECTION)
+        days = grouped.days
+        usual = (days > max(self.closed_day, today - self._days_back - 1)) & (days <= today + 1)
+        if usual.all():
+            slots = self._find(grouped.streams, days)
+            times = grouped.rows["time_ns"]
+            if not ((times[grouped.bounds[:-1]] < self._last[slots]) | self._closed[slots]).any():
+                lasts = times[grouped.bounds[1:] - 1]
+                return Numbered(self._fill(grouped, slots, lasts), 0, 0)
+        return self._number_apart(grouped, today)
+
+    def _find(self, streams: Array, days: Array) -> Array:
+        found = np.empty(len(streams), np.int64)
+        for day in np.unique(days).tolist():
+            here = np.flatnonzero(days == day)
+            known = self._slots.get(day)
+            wanted = streams[here]
+            slots = np.full(len(here), _UNKNOWN, np.int64)
+            if known is not None:
+                inside = wanted < len(known)
+                slots[inside] = known[wanted[inside]]
+            for at in np.flatnonzero(slots == _UNKNOWN):
+                key = (int(wanted[at]), day)
+                slots[at] = self.enter(key, self._adopt(*key))
+            found[here] = slots
+        return found
+
+    def _fill(self, grouped: Grouped, slots: Array, lasts: Array) -> TableRows:
+        counts = np.diff(grouped.bounds)
+        sections = np.zeros(len(slots), SECTION)
         sections["stream"], sections["day"] = grouped.streams, grouped.days
-        sections["start_row"], sections["rows"] = starts, np.diff(grouped.bounds)
+        sections["start_row"], sections["rows"] = self._rows[slots], counts
+        self._rows[slots] += counts
+        self._last[slots] = np.maximum(self._last[slots], lasts)
         return TableRows(
             grouped.table, sections, {name: grouped.rows[name] for name in grouped.table.stored_fields}
-        ), late
+        )
+
+    def _number_apart(self, grouped: Grouped, today: int) -> Numbered:
+        """Number rows some of which don't go to their live partitions."""
+        pieces: list[tuple[int, int, int, int]] = []
+        late = absurd = 0
+        bounds = grouped.bounds.tolist()
+        times = grouped.rows["time_ns"]
+        for index, (stream, day) in enumerate(
+            zip(grouped.streams.tolist(), grouped.days.tolist(), strict=True)
+        ):
+            first, last = bounds[index], bounds[index + 1]
+            if not today - self._days_back <= day <= today + 1:
+                pieces.append((self._sibling(stream, ABSURD), today, first, last))
+                absurd += last - first
+                continue
+            cut = first + self._count_late(stream, day, times[first:last])
+            late += cut - first
+            if cut > first:
+                pieces.append((self._sibling(stream, LATE), day, first, cut))
+            if last > cut:
+                pieces.append((stream, day, cut, last))
+        pieces.sort(key=lambda piece: piece[:2])
+        return Numbered(self._fill_pieces(grouped, _joined(pieces)), late, absurd)
+
+    def _count_late(self, stream: int, day: int, times: Array) -> int:
+        if day <= self.closed_day:
+            return len(times)
+        (slot,) = self._find(np.array([stream]), np.array([day]))
+        if self._closed[slot]:
+            return len(times)
+        return int(np.searchsorted(times, self._last[slot]))
+
+    def _sibling(self, stream: int, kind: int) -> int:
+        return self._streams.sibling(self._streams.all[stream], kind).entry.number
+
+    def _fill_pieces(self, grouped: Grouped, pieces: Iterable[tuple[int, int, list[Array]]]) -> TableRows:
+        found = list(pieces)
+        indices = [np.concatenate(ranges) for _, _, ranges in found]
+        rows = grouped.rows[np.concatenate(indices)]
+        bounds = np.append(0, np.cumsum([len(it) for it in indices]))
+        streams, days = (np.array([it[at] for it in found]) for at in (0, 1))
+        lasts = np.maximum.reduceat(rows["time_ns"], bounds[:-1])
+        return self._fill(
+            Grouped(grouped.table, rows, bounds, streams, days), self._find(streams, days), lasts
+        )
+
+
+def _joined(pieces: Iterable[tuple[int, int, int, int]]) -> Iterable[tuple[int, int, list[Array]]]:
+    """Return the row indices of each stream and day; ``pieces`` are sorted by these."""
+    joined: dict[Key, list[Array]] = {}
+    for stream, day, first, last in pieces:
+        joined.setdefault((stream, day), []).append(np.arange(first, last))
+    return [(*key, ranges) for key, ranges in joined.items()]

@@ -1,6 +1,6 @@
 """The checkpoint: what the column files hold for certain, so that the journal before it isn't needed.
 
-The file is ``MLCKPT01``, the u64 XXH3-64 of the rest, and msgpack. It is replaced by rename; the one before
+The file is ``MLCKPT02``, the u64 XXH3-64 of the rest, and msgpack. It is replaced by rename; the one before
 is kept, and the journal is kept back to it, so either of them can be started from.
 """
 
@@ -20,9 +20,13 @@ from multilogger.storage.streams import StreamEntry
 
 log = structlog.get_logger()
 
-_MAGIC: Final = b"MLCKPT01"
+_MAGIC: Final = b"MLCKPT02"
 _HASH: Final = struct.Struct("<Q")
 _START: Final = len(_MAGIC) + _HASH.size
+
+
+NEVER: Final = -(1 << 62)
+"""The day up to which all are closed, when none is."""
 
 
 class StreamState(msgspec.Struct, array_like=True, frozen=True):
@@ -38,10 +42,12 @@ class PartitionState(msgspec.Struct, array_like=True, frozen=True):
 
     stream: int
     day: int
+    generation: int
+    """Of its seal; of a late one, of the seal that its rows came after."""
     rows: int
     """In each of its files."""
-    lost: int
-    """Rows that the journal had counted and that were missing from the files at some start."""
+    offset: int
+    """Row n of the files is row n + offset of the journal."""
     last_time_ns: int
     """The highest time in the files."""
     crcs: dict[str, int]
@@ -58,11 +64,15 @@ class Checkpoint(msgspec.Struct, array_like=True, frozen=True):
     segment: int
     """The highest segment number there was."""
     boot_id: str
+    closed_day: int
+    """Rows of this day and those before are late, whatever their partition."""
+    notes_bytes: int
+    """Length of the log of notes."""
     streams: list[StreamState]
     partitions: list[PartitionState]
 
 
-EMPTY: Final = Checkpoint(0, 0, 0, "", [], [])
+EMPTY: Final = Checkpoint(0, 0, 0, "", NEVER, 0, [], [])
 """Before the first."""
 
 

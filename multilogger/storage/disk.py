@@ -6,20 +6,23 @@ the writer's threads.
 """
 
 # The plain calls of os take the str paths of the hot path, and each is one system call:
-# ruff: noqa: PTH103, PTH104, PTH108, PTH116, PTH208, PTH211
+# ruff: noqa: PTH101, PTH102, PTH103, PTH104, PTH108, PTH112, PTH116, PTH120, PTH208, PTH211
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
+import mmap
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from multilogger.errors import StorageError
 
 _ZEROS: Final = bytes(1024 * 1024)
+_DIRECT_ALIGNMENT: Final = 4096
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 SYNCFS_KNOWN: Final = frozenset({"ext4", "xfs", "btrfs", "overlay", "tmpfs"})
@@ -66,6 +69,27 @@ def read(fd: int, size: int, offset: int) -> bytes:
     return data
 
 
+def read_past_cache(path: str | Path, size: int) -> bytes | None:
+    """Return a file's first ``size`` bytes as the device has them, not the page cache; None where it can't be told."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECT | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            return None
+        raise
+    try:
+        length = -(-max(size, 1) // _DIRECT_ALIGNMENT) * _DIRECT_ALIGNMENT
+        with mmap.mmap(-1, length) as buffer:  # aligned, as O_DIRECT wants it
+            found = os.preadv(fd, [buffer], 0)
+            return buffer[: min(found, size)]
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            return None
+        raise
+    finally:
+        os.close(fd)
+
+
 def write(fd: int, data: memoryview | bytes, offset: int) -> None:
     """Write all of ``data`` at ``offset``."""
     written = os.pwrite(fd, data, offset)
@@ -89,6 +113,17 @@ def write_zeros(fd: int, size: int) -> None:
 def truncate(fd: int, size: int) -> None:
     """Set the file's size."""
     os.ftruncate(fd, size)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a small file and sync it; its name may not be durable yet."""
+    fd = open_file(path, create=True)
+    try:
+        truncate(fd, 0)
+        write(fd, data, 0)
+        sync(fd)
+    finally:
+        close(fd)
 
 
 def sync_data(fd: int) -> None:
@@ -154,9 +189,49 @@ def symlink(target: str, path: str) -> None:
         return
 
 
-def make_directories(path: str | Path) -> None:
-    """Make a directory and its parents, where missing."""
-    os.makedirs(path, exist_ok=True)
+def make_directories(path: str | Path, mode: int | None = None, gid: int = -1) -> None:
+    """Make a directory and its parents, where missing.
+
+    Args:
+        path: the directory.
+        mode: permissions of those made; None for what the process's umask leaves.
+        gid: their group; -1 for the process's own.
+    """
+    missing = []
+    at = os.path.normpath(path)
+    while not os.path.isdir(at):
+        missing.append(at)
+        at = os.path.dirname(at) or "."
+    for directory in reversed(missing):
+        make_directory(directory, mode, gid)
+
+
+def make_directory(path: str, mode: int | None, gid: int) -> None:
+    """Make one directory, unless it is there."""
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        return
+    if mode is not None:
+        os.chmod(path, mode)
+    if gid >= 0:
+        os.chown(path, -1, gid)
+
+
+def copy_permissions(source: int, target: int) -> None:
+    """Give a file the permissions and, where this process may, the group of another."""
+    found = os.fstat(source)
+    os.fchmod(target, found.st_mode & 0o7777)
+    if found.st_gid != os.fstat(target).st_gid:
+        with suppress(PermissionError):
+            os.fchown(target, -1, found.st_gid)
+
+
+def set_permissions(fd: int, mode: int, gid: int) -> None:
+    """Set a file's permissions, and its group unless ``gid`` is -1."""
+    os.fchmod(fd, mode)
+    if gid >= 0:
+        os.fchown(fd, -1, gid)
 
 
 def names(directory: Path) -> list[str]:
@@ -169,12 +244,29 @@ def writable(directory: Path) -> bool:
     return os.access(directory, os.W_OK | os.X_OK)
 
 
+def free_space(path: Path) -> tuple[int, int]:
+    """Return the bytes that this user may still write to the disk of ``path``, and the disk's size."""
+    state = os.statvfs(path)
+    return state.f_bavail * state.f_frsize, state.f_blocks * state.f_frsize
+
+
 def try_lock(fd: int) -> bool:
     """Take the exclusive ``flock`` of a file; False if another holds it."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    return True
+
+
+def process_exists(pid: int) -> bool:
+    """Return whether there is a process of that number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
     return True
 
 

@@ -7,11 +7,11 @@ writing a frame never rewrites a sector of a durable one.
 offset  field
 ======  =====================================================================================
 0       u32 magic ``MLJF``
-4       u16 version, u16 type
+4       u16 version, u8 type, u8 place: how many frames before this one were synced together with it
 8       u64 segment number, the file's name: makes what a recycled segment held before invalid
 16      u64 sequence, one more than the frame before
 24      u64 wall clock, nanoseconds since the epoch (information only)
-32      u32 payload length, u32 place: how many frames before this one were synced together with it
+32      u32 payload length, u32 ordinal: how many frames lie before this one in its segment
 40      u64 hash of the previous frame's payload
 48      u64 XXH3-64 of the payload, seeded with the sequence
 56      u64 XXH3-64 of bytes 0 to 55
@@ -28,10 +28,12 @@ import attrs
 import xxhash
 
 MAGIC: Final = int.from_bytes(b"MLJF", "little")
-VERSION: Final = 1
+VERSION: Final = 2
 ALIGNMENT: Final = 4096
 HEADER_BYTES: Final = 64
-_FIELDS: Final = struct.Struct("<IHHQQQIIQQ")
+MAX_GROUP: Final = 256
+"""Frames that are synced together, at most: their place has one byte."""
+_FIELDS: Final = struct.Struct("<IHBBQQQIIQQ")
 _HASH: Final = struct.Struct("<Q")
 
 
@@ -40,7 +42,11 @@ class FrameType(enum.IntEnum):
 
     ROWS = 1
     DICTIONARY = 2
-    """The numbers of streams."""
+    """The numbers of streams. Always written twice in a row: without it the rows behind it mean nothing."""
+    MARK = 3
+    """Nothing: says that the program was running at the header's time."""
+    NOTE = 4
+    """What is known beside rows: coverage, seals, retention."""
 
 
 @attrs.frozen(kw_only=True)
@@ -54,6 +60,7 @@ class Header:
     length: int
     """Of the payload, in bytes."""
     place: int
+    ordinal: int
     previous: int
     payload_hash: int
 
@@ -62,17 +69,23 @@ class Header:
         """Sequence of the first frame that was synced together with this one."""
         return self.sequence - self.place
 
+    @property
+    def opening(self) -> int:
+        """Sequence of the first frame of this one's segment: within a segment they follow each other."""
+        return self.sequence - self.ordinal
+
     def encode(self) -> bytes:
         """Return the 64 bytes."""
         packed = _FIELDS.pack(
             MAGIC,
             VERSION,
             self.type,
+            self.place,
             self.segment,
             self.sequence,
             self.wall_ns,
             self.length,
-            self.place,
+            self.ordinal,
             self.previous,
             self.payload_hash,
         )
@@ -86,7 +99,9 @@ def decode_header(data: bytes, segment: int) -> Header | None:
     packed = data[: _FIELDS.size]
     if _HASH.unpack_from(data, _FIELDS.size)[0] != xxhash.xxh3_64_intdigest(packed):
         return None
-    _, version, kind, number, sequence, wall, length, place, previous, digest = _FIELDS.unpack(packed)
+    _, version, kind, place, number, sequence, wall, length, ordinal, previous, digest = _FIELDS.unpack(
+        packed
+    )
     if version != VERSION or number != segment or kind not in _TYPES:
         return None
     return Header(
@@ -96,6 +111,7 @@ def decode_header(data: bytes, segment: int) -> Header | None:
         wall_ns=wall,
         length=length,
         place=place,
+        ordinal=ordinal,
         previous=previous,
         payload_hash=digest,
     )

@@ -3,14 +3,18 @@
 ::
 
     {data}/{exchange}/{symbol}/{table}/{column}.{DD}.{MM}.{YY}.bin
+    {data}/{exchange}/{symbol}/{table}/manifest.{DD}.{MM}.{YY}.json
     {data}/.multilogger/lock
     {data}/.multilogger/checkpoint, checkpoint.previous
     {data}/.multilogger/journal/{number}.wal, {number}.free
-    {data}/.multilogger/quarantine/
+    {data}/.multilogger/late/{exchange}/{symbol}/{table}/{column}.{DD}.{MM}.{YY}.{generation}.bin
+    {data}/.multilogger/notes.log, catalog.db
+    {data}/.multilogger/quarantine/, quarantine/rows/{exchange}/{symbol}/{table}/{field}.{DD}.{MM}.{YY}.bin
 """
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
@@ -20,6 +24,7 @@ import xxhash
 
 NANOS_PER_DAY: Final = 86_400 * 1_000_000_000
 _EPOCH: Final = date(1970, 1, 1)
+_DAY: Final = re.compile(r"(\d\d)\.(\d\d)\.(\d\d)", re.ASCII)
 _LONGEST_NAME: Final = 200
 """Bytes; file systems take 255, and the percent encoding may treble a name."""
 
@@ -51,9 +56,34 @@ class Paths:
         return self.own / "checkpoint"
 
     @property
+    def sync_failed(self) -> Path:
+        """There while files can't be trusted because a sync of them failed; holds the id of that boot."""
+        return self.own / "sync-failed"
+
+    @property
     def quarantine(self) -> Path:
-        """What had to be cut off column files."""
+        """What had to be cut off column files, or out of the journal."""
         return self.own / "quarantine"
+
+    @property
+    def absurd(self) -> Path:
+        """Rows whose event time can't be true, in files of their own."""
+        return self.quarantine / "rows"
+
+    @property
+    def late(self) -> Path:
+        """Rows that came too late for their column file; a seal folds them in."""
+        return self.own / "late"
+
+    @property
+    def notes(self) -> Path:
+        """What is known beside rows: coverage, seals, losses."""
+        return self.own / "notes.log"
+
+    @property
+    def catalog(self) -> Path:
+        """The notes once more, for queries."""
+        return self.own / "catalog.db"
 
 
 def day_of(time_ns: int) -> int:
@@ -64,6 +94,22 @@ def day_of(time_ns: int) -> int:
 def day_suffix(day: int) -> str:
     """Return what follows a column's name in the name of its file of that day: ``.25.01.25.bin``."""
     return (_EPOCH + timedelta(days=day)).strftime(".%d.%m.%y.bin")
+
+
+def manifest_name(day: int) -> str:
+    """Return the name of a sealed day's manifest: ``manifest.25.01.25.json``."""
+    return f"manifest{day_suffix(day).removesuffix('.bin')}.json"
+
+
+def parse_day(text: str) -> int | None:
+    """Return the day of ``25.01.25`` in days since the epoch, None if it is none; years 2000 to 2099."""
+    match = _DAY.fullmatch(text)
+    if match is None:
+        return None
+    try:
+        return (date(2000 + int(match[3]), int(match[2]), int(match[1])) - _EPOCH).days
+    except ValueError:
+        return None
 
 
 def symbol_directory(symbol: str, *, distinct: bool = False) -> str:

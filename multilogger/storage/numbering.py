@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import attrs
+
 from multilogger.batch import Batch
 from multilogger.storage.book import Book
 from multilogger.storage.grouping import Grouped, group
@@ -26,24 +28,34 @@ def group_batches(batches: Sequence[Batch], streams: Streams) -> list[Grouped]:
     return found
 
 
-def encode_frames(grouped: Sequence[Grouped], book: Book, limit: int) -> tuple[list[Array], int]:
+@attrs.frozen
+class Encoded:
+    """Payloads of rows frames."""
+
+    payloads: list[Array]
+    late: int
+    """Rows in them that go to late partitions."""
+    absurd: int
+    """Rows in them whose time can't be true."""
+
+
+def encode_frames(grouped: Sequence[Grouped], book: Book, limit: int, today: int) -> Encoded:
     """Number the rows.
 
     Args:
         grouped: rows of different tables.
         book: gives the numbers.
         limit: bytes in a payload.
-
-    Returns:
-        The payloads, in order, and the number of late rows.
+        today: days since the epoch.
     """
     payloads = []
-    late = 0
+    late = absurd = 0
     for frame in _split(grouped, limit):
-        numbered = [book.number(part) for part in frame]
-        payloads.append(encode([rows for rows, _ in numbered]))
-        late += sum(count for _, count in numbered)
-    return payloads, late
+        numbered = [book.number(part, today) for part in frame]
+        payloads.append(encode([it.rows for it in numbered]))
+        late += sum(it.late for it in numbered)
+        absurd += sum(it.absurd for it in numbered)
+    return Encoded(payloads, late, absurd)
 
 
 def _split(grouped: Sequence[Grouped], limit: int) -> Iterator[list[Grouped]]:
@@ -62,4 +74,5 @@ def _split(grouped: Sequence[Grouped], limit: int) -> Iterator[list[Grouped]]:
             frame.append(rows.part(done, done + count))
             done += count
             room -= TABLE_HEADER_BYTES + count * width
-    yield frame
+    if frame:
+        yield frame

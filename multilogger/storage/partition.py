@@ -1,4 +1,8 @@
-"""A partition: the column files of one stream and UTC day, and what may be done to them."""
+"""A partition: the column files of one stream and UTC day, and what may be done to them.
+
+Three kinds of streams have partitions: the public column files (live), the rows that came too late for them
+(late, by the generation of the seal they came after), and rows whose event time can't be true (absurd).
+"""
 
 from __future__ import annotations
 
@@ -13,8 +17,8 @@ import xxhash
 
 from multilogger.errors import StorageDamaged
 from multilogger.storage import disk
-from multilogger.storage.layout import Paths, day_suffix
-from multilogger.storage.streams import Stream
+from multilogger.storage.layout import Paths, day_suffix, manifest_name
+from multilogger.storage.streams import ABSURD, LATE, LIVE, Stream
 from multilogger.tables import NANOS_PER_SECOND, Column
 
 log = structlog.get_logger()
@@ -39,13 +43,34 @@ class Partition:
     prefix: str
     """Of every file's path, up to the column's name."""
     suffix: str
+    generation: int = 0
+    """Of a live one: of its newest seal, 0 before the first; of a late one: of the seal it came after."""
     rows: int = 0
-    lost: int = 0
-    """Row n of the files is row n + lost of the journal."""
+    offset: int = 0
+    """Row n of the files is row n + offset of the journal: some may be lost, or folded in by a seal."""
     last_time_ns: int = BEGINNING
     crcs: dict[str, int] = attrs.field(factory=dict)
     settled: bool = False
     """Whether the directory and the aliases have been seen to by this process."""
+    uneven: bool = False
+    """A write was interrupted: files may be longer than the rows say."""
+    suspect: bool = False
+    """A write or a sync failed: the files are to be replaced by copies before they grow."""
+
+    @property
+    def kind(self) -> int:
+        """The kind of its stream."""
+        return self.stream.entry.kind
+
+    @property
+    def end(self) -> int:
+        """The number of the next row in the journal."""
+        return self.rows + self.offset
+
+    @property
+    def manifest_path(self) -> str:
+        """Where the manifest is, or would be."""
+        return f"{self.prefix}{manifest_name(self.day)}"
 
     def path(self, column: Column) -> str:
         """Return a column's file."""
@@ -73,14 +98,28 @@ class Partition:
                 disk.symlink(f"{column.name}{self.suffix}", f"{self.prefix}{short}{self.suffix}")
 
 
-def open_partition(paths: Paths, stream: Stream, day: int, *, exact: bool) -> Partition:
-    """Return a partition without rows; touches nothing."""
+def open_partition(paths: Paths, stream: Stream, day: int, *, exact: bool, generation: int = 0) -> Partition:
+    """Return a partition without rows; touches nothing.
+
+    Args:
+        paths: where things are.
+        stream: whose rows.
+        day: in days since the epoch.
+        exact: whether a live one begins with the exact columns; the others have all there are.
+        generation: of a late one: the seal that its rows came after.
+    """
     entry = stream.entry
-    directory = paths.data / entry.exchange / entry.directory / stream.table.name
-    columns = stream.table.disk_columns(exact=exact)
-    return Partition(
-        stream, day, columns, f"{directory}/", day_suffix(day), crcs=dict.fromkeys(_names(columns), 0)
-    )
+    roots = {LIVE: paths.data, LATE: paths.late, ABSURD: paths.absurd}
+    directory = roots[entry.kind] / entry.exchange / entry.directory / stream.table.name
+    suffix = day_suffix(day)
+    if entry.kind == LATE:
+        suffix = f"{suffix.removesuffix('.bin')}.{generation}.bin"
+    if entry.kind == ABSURD:
+        columns = stream.table.raw_columns
+    else:
+        columns = stream.table.disk_columns(exact=exact or entry.kind == LATE)
+    crcs = dict.fromkeys(_names(columns), 0)
+    return Partition(stream, day, columns, f"{directory}/", suffix, generation, crcs=crcs)
 
 
 def _names(columns: Sequence[Column]) -> list[str]:
@@ -97,6 +136,8 @@ def keep_existing_columns(partition: Partition, candidates: Sequence[str] | None
         partition: whose columns.
         candidates: the exact columns that may go on; by default, all.
     """
+    if partition.kind == ABSURD:
+        return
     chosen = tuple(
         column
         for column in partition.stream.table.disk_columns(exact=True)
@@ -182,29 +223,37 @@ def _checksum(path: str, length: int) -> int:
 
 
 def read_last_time(partition: Partition) -> int:
-    """Return the time of the last row in the files, :data:`BEGINNING` if there is none."""
+    """Return the time of the last row in the files, :data:`BEGINNING` if there is none.
+
+    In a late partition, that is not the highest one; nothing asks for it there.
+    """
     if not partition.rows:
         return BEGINNING
+    if partition.kind == ABSURD:
+        return int.from_bytes(_last_value(partition, "time_ns", 8), "little", signed=True)
     time = partition.stream.table.time_column
-    seconds = _last_u4(partition, time)
-    return seconds * NANOS_PER_SECOND + _last_u4(partition, time.replace("time", "nanos"))
+    seconds = int.from_bytes(_last_value(partition, time, 4), "little")
+    nanos = int.from_bytes(_last_value(partition, time.replace("time", "nanos"), 4), "little")
+    return seconds * NANOS_PER_SECOND + nanos
 
 
-def _last_u4(partition: Partition, name: str) -> int:
+def _last_value(partition: Partition, name: str, width: int) -> bytes:
     path = f"{partition.prefix}{name}{partition.suffix}"
     fd = disk.open_file(path)
     try:
-        data = disk.read(fd, 4, (partition.rows - 1) * 4)
+        data = disk.read(fd, width, (partition.rows - 1) * width)
     finally:
         disk.close(fd)
-    if len(data) != 4:  # noqa: PLR2004 - the width that is being read
+    if len(data) != width:
         raise StorageDamaged(f"{path} is shorter than its {partition.rows} rows")
-    return int.from_bytes(data, "little")
+    return data
 
 
 def adopt(partition: Partition, quarantine: Path) -> None:
     """Take over files that nothing is known about: the rows that all columns have; the rest is set aside."""
-    every = partition.stream.table.disk_columns(exact=True)
+    every = partition.stream.table.raw_columns
+    if partition.kind != ABSURD:
+        every = partition.stream.table.disk_columns(exact=True)
     if not any(disk.length_of(partition.path(column)) for column in every):
         return
     configured = partition.columns

@@ -1,87 +1,138 @@
-"""Making files even at a start: those that lost rows, and those with more than the journal knows."""
+"""Making files even: those that lost rows, those with more than the journal knows, and gaps in the journal."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 
+import attrs
 import structlog
 
-from multilogger.storage.columns import Columns, Key, runs
-from multilogger.storage.grouping import Merged
-from multilogger.storage.partition import Partition, choose_columns, cut, keep_existing_columns, measure
+from multilogger.storage.partition import (
+    Partition,
+    choose_columns,
+    cut,
+    keep_existing_columns,
+    measure,
+)
+from multilogger.storage.shelf import Shelf
+from multilogger.storage.streams import Stream
 
 log = structlog.get_logger()
 
 
-def repair_short(columns: Columns, keys: Iterable[Key], quarantine: Path) -> bool:
-    """Cut partitions whose files have lost rows back to the rows that are complete.
+@attrs.frozen
+class Loss:
+    """Rows that had been accepted and are gone."""
+
+    stream: Stream
+    day: int
+    first_row: int
+    """Number of the first of them among all rows of its stream and day, from 0."""
+    rows: int
+    cause: str
+
+    @property
+    def name(self) -> str:
+        """Which table of which symbol of which exchange."""
+        entry = self.stream.entry
+        return f"{entry.exchange} {entry.symbol} {self.stream.table.name}"
+
+
+def mend(partition: Partition, shelf: Shelf) -> list[Loss]:
+    """Bring all files of a partition to the rows that they all have, at most those they should have.
+
+    What is longer is cut off, and kept in the quarantine.
 
     Returns:
-        Whether there were any: then the new row counts must be made durable before rows are replayed.
+        What is missing.
     """
-    repaired = [_repair(columns, key, quarantine) for key in keys]
-    return any(repaired)
-
-
-def _repair(columns: Columns, key: Key, quarantine: Path) -> bool:
-    partition = columns.partitions[key]
     lengths = partition.lengths()
-    if all((lengths[it.name] or 0) >= partition.rows * it.dtype.itemsize for it in partition.columns):
-        return False
     if any(lengths.values()):
         keep_existing_columns(partition, list(partition.crcs))
-    complete = partition.complete_rows()
+    complete = min(partition.complete_rows(), partition.rows)
+    losses = []
     if complete < partition.rows:
         _log_missing(partition, lengths)
-        cut(partition, complete, quarantine)
-        partition.lost += partition.rows - complete
+        missing = partition.rows - complete
+        losses.append(
+            Loss(partition.stream, partition.day, partition.offset + complete, missing, "files shortened")
+        )
+        partition.offset += missing
         partition.rows = complete
-        if not complete:
-            choose_columns(partition, columns.open(key).columns)
-        measure(partition)
-    return True
+    cut(partition, complete, shelf.paths.quarantine)
+    if not complete:
+        blank = shelf.blank(partition.stream.entry.number, partition.day, generation=partition.generation)
+        choose_columns(partition, blank.columns)
+        partition.settled = False
+    measure(partition)
+    partition.uneven = False
+    return losses
 
 
-def _log_missing(partition: Partition, lengths: dict[str, int | None]) -> None:
+def _log_missing(partition: Partition, lengths: Mapping[str, int | None]) -> None:
     for column in partition.columns:
-        found = (lengths[column.name] or 0) // column.dtype.itemsize
+        found = (lengths.get(column.name) or 0) // column.dtype.itemsize
         if found < partition.rows:
             missing = partition.rows - found
             log.error("column file has lost rows", path=partition.path(column), missing_rows=missing)
 
 
-def meet(columns: Columns, merged: Iterable[Merged], quarantine: Path) -> bool:
-    """Open the partitions that a replay continues though the checkpoint doesn't know them.
+def mend_short(partitions: Iterable[Partition], shelf: Shelf) -> list[Loss]:
+    """Mend the partitions whose files have fewer rows than they should; longer ones stay as they are."""
+    losses = []
+    for partition in partitions:
+        lengths = partition.lengths()
+        if any((lengths[it.name] or 0) < partition.rows * it.dtype.itemsize for it in partition.columns):
+            losses += mend(partition, shelf)
+            partition.uneven = True
+    return losses
+
+
+def bridge(partition: Partition, end: int, shelf: Shelf, *, trusted: bool, cause: str) -> list[Loss]:
+    """Pass over rows that the journal no longer has, up to row ``end`` of it.
+
+    Args:
+        partition: whose rows.
+        end: number of the first row in the journal that is there again.
+        shelf: for the quarantine.
+        trusted: the files are as this boot wrote them: rows beyond those known are kept.
+        cause: of the loss.
 
     Returns:
-        As for :func:`repair_short`.
+        The rows that are gone: those the files don't have either.
     """
-    new = [
-        run for rows in merged for run in runs(rows) if run.start_row and run.key not in columns.partitions
-    ]
-    for run in new:
-        partition = columns.partitions[run.key] = columns.open(run.key)
-        partition.rows = run.start_row
-        if any(partition.lengths().values()):
-            keep_existing_columns(partition)
-    repaired = repair_short(columns, [run.key for run in new], quarantine)
-    for run in new:
-        measure(columns.partitions[run.key])
-    return repaired
+    wanted = end - partition.offset
+    if wanted <= partition.rows:
+        return []
+    kept = max(min(partition.complete_rows(), wanted), partition.rows) if trusted else partition.rows
+    if kept > partition.rows:
+        log.warning(
+            "rows that the journal has lost are in the column files",
+            path=partition.prefix,
+            rows=kept - partition.rows,
+        )
+        partition.rows = kept
+        measure(partition)
+    if kept == wanted:
+        return []
+    cut(partition, kept, shelf.paths.quarantine)
+    loss = Loss(partition.stream, partition.day, partition.end, wanted - kept, cause)
+    partition.offset += loss.rows
+    return [loss]
 
 
-def settle_excess(columns: Columns, quarantine: Path, *, same_boot: bool) -> None:
+def settle_excess(partitions: Iterable[Partition], shelf: Shelf, *, trusted: bool) -> None:
     """Even out the files that are longer than the journal knows.
 
     Within the boot that wrote them their content is as it was written, and rows that all columns have
     are taken over; after another boot it can't be trusted. What is not taken over is cut off.
     """
-    for partition in columns.partitions.values():
+    for partition in partitions:
+        partition.uneven = False
         if partition.even():
             continue
         complete = partition.complete_rows()
-        if same_boot and complete > partition.rows:
+        if trusted and complete > partition.rows:
             log.warning(
                 "column files hold rows that the journal doesn't know",
                 path=partition.prefix,
@@ -90,4 +141,4 @@ def settle_excess(columns: Columns, quarantine: Path, *, same_boot: bool) -> Non
             )
             partition.rows = complete
             measure(partition)
-        cut(partition, partition.rows, quarantine)
+        cut(partition, partition.rows, shelf.paths.quarantine)

@@ -17,6 +17,10 @@ from multilogger.tables import TABLES, Array, Table
 
 LIVE: Final = 0
 """The kind of the streams whose partitions are the public column files. Numbers are never reused."""
+LATE: Final = 1
+"""Of those whose rows came too late for them."""
+ABSURD: Final = 2
+"""Of those whose rows have an event time that can't be true; their day is that of their arrival."""
 
 
 class StreamEntry(msgspec.Struct, array_like=True, frozen=True):
@@ -61,14 +65,26 @@ class Streams:
         """Return a stream, a new one at its first mention."""
         stream = self._by_key.get((exchange, symbol, table.number, kind))
         if stream is None:
-            directory = symbol_directory(symbol)
-            if (exchange, directory, table.number, kind) in self._directories:
-                # "A/B" and "A_B" on one exchange: the later one's name keeps them apart.
-                directory = symbol_directory(symbol, distinct=True)
+            directory = self._directory(exchange, symbol, table, kind)
             stream = self._add(
                 StreamEntry(len(self.all), str(exchange), str(symbol), table.number, kind, directory),
             )
         return stream
+
+    def sibling(self, stream: Stream, kind: int) -> Stream:
+        """Return the stream of another kind for the same rows, a new one at its first mention."""
+        entry = stream.entry
+        return self.find(entry.exchange, entry.symbol, stream.table, kind)
+
+    def _directory(self, exchange: str, symbol: str, table: Table, kind: int) -> str:
+        live = self._by_key.get((exchange, symbol, table.number, LIVE))
+        if live is not None:
+            return live.entry.directory
+        directory = symbol_directory(symbol)
+        if (exchange, directory, table.number, kind) in self._directories:
+            # "A/B" and "A_B" on one exchange: the later one's name keeps them apart.
+            directory = symbol_directory(symbol, distinct=True)
+        return directory
 
     def _add(self, entry: StreamEntry) -> Stream:
         stream = Stream(entry)

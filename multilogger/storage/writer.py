@@ -1,25 +1,57 @@
-"""The writer task: takes batches from the memory channel, and has a thread commit, another apply."""
+"""The writer: takes batches from the memory channel, and has a thread commit them, another apply and seal.
+
+::
+
+    run_writer
+    ├─ commit_all        until the channel ends; a mark in the journal now and then while nothing comes
+    ├─ grow_columns      every second, longer where that costs much
+    ├─ take_checkpoints  every ``checkpoint_secs``, sooner after much journal
+    ├─ seal_days         half an hour after midnight, in small steps
+    ├─ remove_days       at noon, in small steps
+    └─ watch_space       pauses recording while the disk is nearly full
+
+All but the first use the applier, one at a time.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from functools import partial
+from typing import Final, NoReturn, TypeVar
 
 import attrs
+import structlog
 import trio
 
 from multilogger.batch import Batch
 from multilogger.config import Config
+from multilogger.errors import ColumnsUnavailable, JournalUnavailable
 from multilogger.stats import WriterStats
+from multilogger.storage.space import DiskGuard, RecordingGate, Verdict
 from multilogger.storage.store import Store
+
+log = structlog.get_logger()
 
 _COMMIT_BYTES: Final = 4 * 1024 * 1024
 """A commit is due at this size, however young."""
-_MAX_PENDING_BYTES: Final = 256 * 1024 * 1024
-"""With more than this committed and not in the column files, no more is taken from the channel."""
+_MAX_HELD_BYTES: Final = 256 * 1024 * 1024
+"""With more than this waiting for a journal that fails, no more is taken from the channel."""
+_MAX_BACKLOG_BYTES: Final = 2 * 1024**3
+"""The same with more of the journal not in the column files yet; it lies on the disk, not in memory."""
 _CHECKPOINT_BYTES: Final = 256 * 1024 * 1024
 """A checkpoint is due after this much journal, however young: it bounds recovery and disk."""
 _APPLY_SECS: Final = 1.0
 """Column files grow this often as long as that costs little."""
+_REST: Final = 2.0
+"""And then rest at least so many times as long as it took, whatever the flush interval: a third of a core."""
+_LOOK_SECS: Final = 1.0
+"""How often clock and disk are looked at."""
+_RETRY_SECS: Final = 2.0
+"""After a failure of the disk."""
+_STEP_SECS: Final = 0.2
+"""Sealing and removing hold up the column files for about so long at a time."""
+_RETENTION_SECS: Final = 3600.0
+T = TypeVar("T")
 
 
 async def run_writer(
@@ -28,6 +60,7 @@ async def run_writer(
     config: Config,
     stats: WriterStats,
     *,
+    gate: RecordingGate,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Write batches until the channel ends; then everything is committed, applied and checkpointed.
@@ -38,35 +71,42 @@ async def run_writer(
     Args:
         store: where the rows go.
         batches: closed on return.
-        config: for ``storage.*`` and ``logger.flush_interval_secs``.
-        stats: its ``oldest_pending_ns`` is kept here; the rest is the store's.
-        task_status: started at once.
+        config: for ``storage.*`` and ``logger.*``.
+        stats: its ``oldest_pending_ns`` and disk gauges are kept here; the rest is the store's.
+        gate: closed while the disk has no room.
+        task_status: started when the disk has been looked at.
 
     Raises:
         ExceptionGroup: of the :class:`multilogger.errors.StorageError` that ended it.
     """
-    writer = _Writer(store, config, stats)
+    writer = _Writer(store, config, stats, gate)
     with batches:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(writer.maintain)
+            await nursery.start(writer.watch_space)
+            for task in (writer.grow_columns, writer.take_checkpoints, writer.seal_days, writer.remove_days):
+                nursery.start_soon(task)
             task_status.started()
             await writer.commit_all(batches)
             nursery.cancel_scope.cancel()
-    await trio.to_thread.run_sync(store.apply)
-    await trio.to_thread.run_sync(store.checkpoint)
+    await trio.to_thread.run_sync(store.finish)
 
 
 @attrs.define(eq=False)
 class _Writer:
-    """What the two loops share."""
+    """What the tasks share."""
 
     store: Store
     config: Config
     stats: WriterStats
+    gate: RecordingGate
+    applier: trio.Lock = attrs.field(factory=trio.Lock)
+    """Held by the task that uses the store's applying side."""
     congested: trio.Event = attrs.field(factory=trio.Event)
     """Set when the commits wait for an apply."""
     applied: trio.Event = attrs.field(factory=trio.Event)
     """Set and replaced after each apply."""
+
+    # Committing.
 
     async def commit_all(self, batches: trio.MemoryReceiveChannel[Batch]) -> None:
         """Commit batches until the channel ends."""
@@ -74,15 +114,29 @@ class _Writer:
         while more:
             await self._wait_until_uncongested()
             held, more = await self._collect(batches)
-            if held:
-                await trio.to_thread.run_sync(self.store.commit, held)
-            self.stats.oldest_pending_ns = 0
+            await self._commit(held)
+        while self.store.held_bytes:
+            # The channel has ended, and nothing else is left to do: a stop's deadline ends this if need be.
+            await trio.sleep(_RETRY_SECS)
+            await self._commit([])
+
+    async def _commit(self, held: list[Batch]) -> None:
+        work = partial(self.store.commit, held) if held else self.store.mark
+        try:
+            await trio.to_thread.run_sync(work)
+        except JournalUnavailable as error:
+            log.warning("rows wait in memory", why=str(error), bytes=self.store.held_bytes)
+            return
+        self.stats.oldest_pending_ns = 0
 
     async def _collect(self, batches: trio.MemoryReceiveChannel[Batch]) -> tuple[list[Batch], bool]:
-        """Return the batches of the next commit, and whether there may be more after it."""
+        """Return the batches of the next commit, none if it is time for a mark; and whether more may come."""
         held: list[Batch] = []
         try:
-            held.append(await batches.receive())
+            with trio.move_on_after(self._quiet_secs) as quiet:
+                held.append(await batches.receive())
+            if quiet.cancelled_caught:
+                return held, True
             self._note_oldest(held[0])
             size = held[0].nbytes
             with trio.move_on_after(self.config.storage.journal_sync_secs):
@@ -95,46 +149,121 @@ class _Writer:
             return held, False
         return held, True
 
+    @property
+    def _quiet_secs(self) -> float:
+        """Wait so long for a first batch: what failed is tried again soon, a mark is for a long quiet."""
+        return _RETRY_SECS if self.store.held_bytes else self.config.storage.checkpoint_secs
+
     def _note_oldest(self, batch: Batch) -> None:
         oldest = min((int(rows["recv_ns"].min()) for rows in batch.rows.values() if len(rows)), default=0)
         known = self.stats.oldest_pending_ns
         self.stats.oldest_pending_ns = min(oldest, known) if known and oldest else known or oldest
 
     async def _wait_until_uncongested(self) -> None:
-        while self.store.pending_bytes > _MAX_PENDING_BYTES:
+        while self.store.pending_bytes > _MAX_BACKLOG_BYTES:
             self.congested.set()
             await self.applied.wait()
+        while self.store.held_bytes > _MAX_HELD_BYTES:
+            await trio.sleep(_RETRY_SECS)
+            await self._commit([])
 
-    async def maintain(self) -> None:
-        """Apply and checkpoint, for ever."""
+    # Applying.
+
+    async def _with_applier(self, work: Callable[[], T]) -> T | None:
+        """Do work of the store's applying side in a thread; None if the disk doesn't let it be done now."""
+        async with self.applier:
+            try:
+                return await trio.to_thread.run_sync(work)
+            except ColumnsUnavailable as error:
+                log.warning("column files can't be written now", why=str(error))
+                return None
+
+    async def grow_columns(self) -> NoReturn:
+        """Bring what is committed into the column files."""
         pause = self._apply_secs
-        checkpointed_at, checkpointed_bytes = trio.current_time(), self.store.journal_bytes
         while True:
             with trio.move_on_after(pause):
                 await self.congested.wait()
             self.congested = trio.Event()
-            pause = self._pause_after(await self._apply())
-            due = trio.current_time() - checkpointed_at >= self.config.storage.checkpoint_secs
-            if due or self.store.journal_bytes - checkpointed_bytes >= _CHECKPOINT_BYTES:
-                checkpointed_bytes = self.store.journal_bytes
-                await trio.to_thread.run_sync(self.store.checkpoint)
-                checkpointed_at = trio.current_time()
-
-    async def _apply(self) -> float:
-        """Apply what waits; return the seconds it took."""
-        if not self.store.pending_bytes:
-            return 0.0
-        started = trio.current_time()
-        await trio.to_thread.run_sync(self.store.apply)
-        self.applied.set()
-        self.applied = trio.Event()
-        return trio.current_time() - started
+            started = trio.current_time()
+            if self.store.pending_bytes:
+                await self._with_applier(self.store.apply)
+                self.applied.set()
+                self.applied = trio.Event()
+            pause = self._pause_after(trio.current_time() - started)
+            if self.stats.apply_problem:
+                pause = max(pause, _RETRY_SECS)
 
     @property
     def _apply_secs(self) -> float:
         return min(_APPLY_SECS, self.config.logger.flush_interval_secs)
 
     def _pause_after(self, took: float) -> float:
-        """Rest as long as an apply takes: it has half a core at most, unless the interval promises more."""
-        longest = max(self.config.logger.flush_interval_secs - took, 0.0)
-        return min(max(self._apply_secs - took, took), longest)
+        """Rest long enough for an apply to take a third of a core at most."""
+        return max(self._apply_secs - took, took * _REST)
+
+    async def take_checkpoints(self) -> NoReturn:
+        """Take checkpoints, and keep free segments ready."""
+        at, size = trio.current_time(), self.store.journal_bytes
+        await self._prepare_spares()
+        while True:
+            await trio.sleep(min(_LOOK_SECS, self.config.storage.checkpoint_secs))
+            due = trio.current_time() - at >= self.config.storage.checkpoint_secs
+            if due or self.store.journal_bytes - size >= _CHECKPOINT_BYTES:
+                size = self.store.journal_bytes
+                await self._with_applier(self.store.checkpoint)
+                await self._prepare_spares()
+                at = trio.current_time()
+
+    async def _prepare_spares(self) -> None:
+        try:
+            await trio.to_thread.run_sync(self.store.prepare_spares)
+        except JournalUnavailable as error:
+            log.warning("no free segments can be made", why=str(error))
+
+    async def seal_days(self) -> NoReturn:
+        """Close and seal each day some time after its end; first what an earlier run left unsealed."""
+        await self._seal_closed()
+        while True:
+            await trio.sleep(_LOOK_SECS)
+            day = self.store.day_to_close()
+            if day is not None:
+                self.store.close_day(day)
+                await self._seal_closed()
+
+    async def _seal_closed(self) -> None:
+        remaining: int | None = 1
+        while remaining != 0:
+            remaining = await self._with_applier(partial(self.store.seal_step, _STEP_SECS))
+            await trio.sleep(_RETRY_SECS if remaining is None else _STEP_SECS)
+
+    async def remove_days(self) -> NoReturn:
+        """Once in an hour look for days to remove, around noon: far from midnight's many new files."""
+        while True:
+            if self.store.is_about_noon():
+                finished: bool | None = False
+                while finished is False:
+                    finished = await self._with_applier(partial(self.store.retain_step, _STEP_SECS))
+                    await trio.sleep(_STEP_SECS)
+            await trio.sleep(_RETENTION_SECS)
+
+    async def watch_space(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> NoReturn:
+        """Pause recording while the disk has no room; started after the first look."""
+        storage = self.config.storage
+        guard = DiskGuard(self.config.logger.data_path, storage.disk_reserve_bytes)
+        started = False
+        while True:
+            space = await trio.to_thread.run_sync(guard.look)
+            if space.verdict is Verdict.LOW and storage.early_retention:
+                needed = space.reserve_bytes - space.free_bytes
+                await self._with_applier(partial(self.store.retain_step, _STEP_SECS, needed))
+                space = await trio.to_thread.run_sync(guard.look)
+            self.stats.disk_free_bytes, self.stats.disk_days_left = space.free_bytes, space.days_left
+            if space.verdict is Verdict.LOW:
+                self.gate.pause(space.reason)
+            else:
+                self.gate.resume()
+            if not started:
+                task_status.started()
+                started = True
+            await trio.sleep(_LOOK_SECS)

@@ -6,7 +6,7 @@
     ├─ health server        first up, last down
     └─ writing
        ├─ column writer     ends when the last sender closes and everything is durable and written
-       └─ feeds             cancelled first on shutdown
+       └─ feeds             cancelled first on shutdown; the writer's gate lets them go, and pause
           └─ exchange (N)   kept alive, each on its own
 """
 
@@ -24,6 +24,7 @@ import trio
 
 from multilogger.batch import Batch, SymbolTable
 from multilogger.config import Config
+from multilogger.config.policy import ExchangePolicy, storage_policy
 from multilogger.connection.backoff import Backoff
 from multilogger.connection.feed import Feed
 from multilogger.connection.http import open_http_client
@@ -36,7 +37,10 @@ from multilogger.stats import Stats
 from multilogger.storage.store import Store
 from multilogger.storage.writer import run_writer
 from multilogger.supervision.exchange import run_exchange
-from multilogger.supervision.restart import keep_alive
+from multilogger.supervision.feeds import note_offline, run_exchanges
+from multilogger.supervision.gate import Gate
+from multilogger.supervision.opening import open_store
+from multilogger.supervision.permissions import check_groups
 from multilogger.supervision.shutdown import Drain, StopRequested, note_stop
 from multilogger.symbols.mapper import load_mapper
 from multilogger.symbols.select import explicit_symbols
@@ -56,12 +60,20 @@ class Plan:
     exchange_types: Mapping[str, type[Exchange]]
     stop_requested: StopRequested
     clock: Callable[[], int]
+    """Nanoseconds since the epoch: of receive stamps, counters and health."""
+    calendar: Callable[[], int] | None = None
+    """The same for the storage, which closes days by it; that of ``clock`` by default."""
     random: random.Random
     stats: Stats = attrs.field()
 
     @stats.default
     def _fresh_stats(self) -> Stats:
         return Stats(started_ns=self.clock())
+
+    @property
+    def storage_clock(self) -> Callable[[], int]:
+        """What day it is for the storage."""
+        return self.calendar or self.clock
 
 
 Address = tuple[str, int]
@@ -77,9 +89,12 @@ async def run_tree(
         task_status: started, with host and port of the health server if there is one, when recovery is over.
 
     Raises:
-        StartupError: the data path, the health port or the configured symbols can't be used as asked.
+        StartupError: the data path, the health port, a group or the configured symbols can't be used as
+            asked.
         StorageError: the writer can't keep what was accepted.
     """
+    policies = storage_policy(plan.config)
+    check_groups(policies)
     explicit = explicit_by_name(plan)
     stopping = trio.Event()
     async with trio.open_nursery() as root:
@@ -88,24 +103,38 @@ async def run_tree(
         address: Address | None = None
         if plan.config.health.enabled:
             address = await root.start(serve_health, plan.stats, plan.config, plan.clock)
-        async with opened_store(plan) as store:
+        gate = Gate(plan.stats, plan.clock)
+        store = await open_store(partial(opened_store, plan, policies), gate, stopping)
+        if store is None:
             task_status.started(address)
-            await write_feeds(plan, store, explicit, stopping)
+        else:
+            async with closing(store):
+                task_status.started(address)
+                await write_feeds(plan, store, explicit, gate, stopping)
         log.info("stopped", rows=plan.stats.writer.rows)
         root.cancel_scope.cancel()
 
 
-@asynccontextmanager
-async def opened_store(plan: Plan) -> AsyncIterator[Store]:
-    """Lock the data path and recover what the last run left; close it in the end."""
-    opening = partial(
-        Store.open, plan.config.logger.data_path, plan.config.storage, plan.stats.writer, plan.clock
+def opened_store(plan: Plan, policies: Mapping[str, ExchangePolicy]) -> Store:
+    """Lock the data path, recover what the last run left, and return the store; blocks."""
+    settings = plan.config.storage
+    return Store.open(
+        plan.config.logger.data_path,
+        settings,
+        plan.stats.writer,
+        plan.clock,
+        calendar=plan.storage_clock,
+        policies=policies,
+        in_process=settings.applier == "thread",
     )
-    store = await trio.to_thread.run_sync(opening)
+
+
+@asynccontextmanager
+async def closing(store: Store) -> AsyncIterator[None]:
+    """Close the store after the block, whatever ends it: that can't be cancelled."""
     try:
-        yield store
+        yield
     finally:
-        # Not cancellable: the files are to be closed whatever ends the run.
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(store.close)
 
@@ -128,16 +157,17 @@ def explicit_by_name(plan: Plan) -> dict[str, list[str]]:
 
 
 async def write_feeds(
-    plan: Plan, store: Store, explicit: Mapping[str, list[str]], stopping: trio.Event
+    plan: Plan, store: Store, explicit: Mapping[str, list[str]], gate: Gate, stopping: trio.Event
 ) -> None:
     """Run the writer and, inside it, the feeds."""
     send, receive = trio.open_memory_channel[Batch](_BATCHES_IN_FLIGHT)
     async with trio.open_nursery() as writing:
-        writing.start_soon(run_writer, store, receive, plan.config, plan.stats.writer)
+        # Started means looked at the disk: where there is no room, no connection is opened.
+        await writing.start(partial(run_writer, store, receive, plan.config, plan.stats.writer, gate=gate))
         # The send end encloses the feeds: once they are gone it closes, and the writer drains and returns.
         with send:
             drain = Drain(stopping, writing.cancel_scope, plan.config.logger.shutdown_secs)
-            await run_feeds(plan, store, explicit, send, drain)
+            await run_feeds(plan, store, explicit, send, gate, drain)
 
 
 async def run_feeds(
@@ -145,24 +175,27 @@ async def run_feeds(
     store: Store,
     explicit: Mapping[str, list[str]],
     send: trio.MemorySendChannel[Batch],
+    gate: Gate,
     drain: Drain,
 ) -> None:
-    """Run all exchanges until a stop is requested."""
+    """Run all exchanges, but for pauses, until a stop is requested."""
     async with open_http_client() as http, trio.open_nursery() as feeds:
         services = Services(http_get=http.get, connector=make_connector(plan.clock))
+        lives = {}
         for name, symbols in explicit.items():
             exchange = plan.exchange_types[name](plan.config.exchanges[name], services)
-            life = exchange_life(plan, store, send, exchange, symbols)
-            feeds.start_soon(keep_alive, life, plan.stats.exchange(name))
+            lives[name] = exchange_life(plan, store, send, exchange, symbols)
         feeds.start_soon(drain.begin_when_stopping, feeds.cancel_scope)
+        note_offline(lives, store.stopped_ns, plan.storage_clock(), store.add_notes)
+        await run_exchanges(lives, plan.stats, gate, store.add_notes, plan.storage_clock)
 
 
 def exchange_life(
     plan: Plan, store: Store, send: trio.MemorySendChannel[Batch], exchange: Exchange, explicit: list[str]
 ) -> Callable[[], Awaitable[None]]:
-    """Return what runs one exchange, and again after a failure.
+    """Return what runs one exchange, and again after a failure or a pause.
 
-    Symbol numbers and the last trade ids outlive a failure; connections do not.
+    Symbol numbers and the last trade ids outlive both; connections do not.
     """
     stats = plan.stats.exchange(exchange.id)
     symbols = SymbolTable(exchange.id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -125,11 +126,27 @@ def test_demo(tmp_path: Path) -> None:
         assert demo.returncode == 0, err
     lines = out.splitlines()
     assert lines[-1] == "All that was sent is on disk, once and whole."
-    assert [line.split()[:3] for line in lines[-5:-1]] == [
+    assert lines[-2].startswith("ok   verify: ")
+    assert [line.split()[:3] for line in lines[-6:-2]] == [
         ["ok", name, table] for name in ("coinbase", "binance") for table in ("TRADES", "MD")
     ]
-    assert all("0 missing, 0 extra, 0 duplicates, 0 skew" in line for line in lines[-5:-1])
+    assert all("0 missing, 0 extra, 0 duplicates, 0 skew" in line for line in lines[-6:-2])
     assert "Traceback" not in err
+
+
+def test_demo_of_short_days(tmp_path: Path, capsys: Capsys) -> None:
+    """Midnights and late rows in the middle of it: sealed days are clean, and so is what any reader sees."""
+    arguments = ["demo", "--data", str(tmp_path), "--port", "0", "--rate", "400"]
+    assert main([*arguments, "--seconds", "5", "--day-seconds", "2", "--late", "0.1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for name in ("coinbase", "binance"):
+        (line,) = [line for line in lines if re.match(rf"ok   {name} +\d+ days? sealed, sorted", line)]
+        days, late = re.findall("[0-9,]+(?= days? sealed| rows sent late)", line)
+        assert int(days) >= 1
+        assert int(late.replace(",", "")) > 20
+    assert lines[-3].startswith("ok   verify: ")
+    assert lines[-2].startswith("ok   live files, looked at ")
+    assert lines[-1] == "All that was sent is on disk, once and whole."
 
 
 def test_demo_after_a_loss(tmp_path: Path, capsys: Capsys) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -27,8 +28,19 @@ def busy_stats() -> Stats:
     alpha.ignored["heartbeat"] = 8
     alpha.gaps, alpha.duplicates = 2, 9
     alpha.set_aside["LUNA"] = "no such product"
-    stats.writer.rows = 11
-    stats.writer.oldest_pending_ns = NOW - SECOND // 2
+    writer = stats.writer
+    writer.rows = 11
+    writer.oldest_pending_ns = NOW - SECOND // 2
+    writer.oldest_unapplied_ns = NOW - 3 * SECOND
+    writer.checkpoint_ns = NOW - 20 * SECOND
+    for secs in (0.0005, 0.001, 0.002, 0.3, 9.0):
+        writer.commit_times.note(secs)
+    writer.sync_times.note(0.0002)
+    writer.journal_failures, writer.held_bytes, writer.journal_problem = 1, 4096, "no space"
+    writer.unapplied_bytes, writer.apply_problem, writer.paused, writer.pauses = 77, "read-only", "full", 2
+    writer.absurd_rows, writer.lost_rows, writer.repaired_partitions = 12, 13, 14
+    writer.sealed_days, writer.seal_failures, writer.removed_days, writer.removed_bytes = 15, 16, 17, 18
+    writer.disk_free_bytes, writer.disk_days_left = 5_000_000_000, 2.5
     return stats
 
 
@@ -59,17 +71,51 @@ def scrape(stats: Stats) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
         ("connection_state", {"exchange": "beta", "connection": "beta-0", "state": "streaming"}, 1),
         ("connection_state", {"exchange": "beta", "connection": "beta-0", "state": "waiting"}, 0),
         ("exchange_state", {"exchange": "beta", "state": "running"}, 1),
-        ("status", {"status": "healthy"}, 1),
-        ("status", {"status": "unhealthy"}, 0),
+        ("status", {"status": "healthy"}, 0),
+        ("status", {"status": "unhealthy"}, 1),
         ("exchange_status", {"exchange": "alpha", "status": "healthy"}, 1),
         ("rows_durable_total", {}, 11),
         ("writer_lag_seconds", {}, 0.5),
+        ("commit_seconds_bucket", {"le": "0.001"}, 2),
+        ("commit_seconds_bucket", {"le": "0.0025"}, 3),
+        ("commit_seconds_bucket", {"le": "0.25"}, 3),
+        ("commit_seconds_bucket", {"le": "5.0"}, 4),
+        ("commit_seconds_bucket", {"le": "+Inf"}, 5),
+        ("commit_seconds_count", {}, 5),
+        ("commit_seconds_sum", {}, 9.3035),
+        ("commit_seconds_max", {}, 9),
+        ("journal_sync_seconds_count", {}, 1),
+        ("journal_failures_total", {}, 1),
+        ("journal_held_bytes", {}, 4096),
+        ("journal_problem", {}, 1),
+        ("apply_problem", {}, 1),
+        ("apply_lag_seconds", {}, 3),
+        ("apply_lag_bytes", {}, 77),
+        ("checkpoint_age_seconds", {}, 20),
+        ("paused", {}, 1),
+        ("pauses_total", {}, 2),
+        ("absurd_rows_total", {}, 12),
+        ("lost_rows_total", {}, 13),
+        ("repaired_partitions_total", {}, 14),
+        ("sealed_days_total", {}, 15),
+        ("seal_failures_total", {}, 16),
+        ("removed_days_total", {}, 17),
+        ("removed_bytes_total", {}, 18),
+        ("disk_free_bytes", {}, 5_000_000_000),
+        ("disk_days_left", {}, 2.5),
         ("start_time_seconds", {}, START / SECOND),
     ],
 )
 def test_values(name: str, labels: dict[str, str], value: float) -> None:
     """Each counter comes out under its name and labels."""
-    assert scrape(busy_stats())[f"multilogger_{name}", frozenset(labels.items())] == value
+    assert scrape(busy_stats())[f"multilogger_{name}", frozenset(labels.items())] == pytest.approx(value)
+
+
+def test_all_well_with_the_storage() -> None:
+    """Conditions are 0, and a disk that does not fill lasts for ever."""
+    samples = scrape(make_stats(NOW, alpha=1))
+    names = ("paused", "journal_problem", "apply_problem", "apply_lag_seconds", "disk_days_left")
+    assert [samples[f"multilogger_{name}", frozenset()] for name in names] == [0, 0, 0, 0, inf]
 
 
 def test_no_age_before_the_first_message() -> None:

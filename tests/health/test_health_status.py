@@ -6,7 +6,8 @@ import attrs
 import pytest
 from health_samples import SECOND, START, make_config, make_stats
 
-from multilogger.health.status import HealthReport, Status, build_status
+from multilogger.health.judgement import Status
+from multilogger.health.status import HealthReport, build_status
 from multilogger.stats import ExchangeState, LinkState, Stats
 
 NOW = START + 3600 * SECOND

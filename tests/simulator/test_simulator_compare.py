@@ -6,84 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from simulator_files import ROWS, entered, move_late, seal, store, width
 
 from multilogger.simulator.compare import Comparison, compare
-from multilogger.simulator.ledger import UNKNOWN_TIME, Ledger, TickerEntry, TradeEntry
-
-NANOS = 1_000_000_000
-DAY = 1_795_305_600  # 2026-11-22 00:00 UTC
-ROWS = 60
-
-
-def entered(*, timed: bool = True) -> Ledger:
-    """Return a ledger of trades and tickers of two symbols, over midnight."""
-    ledger = Ledger("coinbase")
-    for n in range(ROWS):
-        symbol = "BTC-USD" if n % 2 else "ETH-USD"
-        time_ns = (DAY + 86_340 + 2 * n) * NANOS + 123_456_000
-        price, size = f"{64000 + n}.1{n}", f"0.{n + 1}"
-        ledger.trade(
-            TradeEntry(
-                symbol=symbol, time_ns=time_ns, trade_id=n // 2, price=price, size=size,
-                maker=n.to_bytes(16, "big"), taker=bytes(15) + b"\x07", bought=n % 3 == 0,
-            )
-        )  # fmt: skip
-        ledger.ticker(
-            TickerEntry(
-                symbol=symbol, time_ns=time_ns if timed else UNKNOWN_TIME, sequence=n, price=price,
-                volume=size, best_bid=price, best_ask=f"{64001 + n}.1{n}", bought=n % 3 == 0,
-            )
-        )  # fmt: skip
-    return ledger
-
-
-def store(ledger: Ledger, data: Path, *, exact: bool = True) -> None:
-    """Write the ledger's rows as a recorder would."""
-    for table in ("TRADES", "MD"):
-        rows = ledger.rows(table)
-        for symbol in np.unique(rows["symbol"]):
-            own = rows[rows["symbol"] == symbol].copy()
-            # A feed without a time is stored with the receive time.
-            unknown = own["time_ns"] < 0
-            own["time_ns"][unknown] = DAY * NANOS + np.arange(int(unknown.sum()))
-            days = own["time_ns"] // NANOS // 86400
-            for day in np.unique(days):
-                write_day(data / "coinbase" / symbol.decode() / table, own[days == day], table, exact=exact)
-
-
-def write_day(folder: Path, rows: Any, table: str, *, exact: bool) -> None:
-    """Write the column files of one day."""
-    folder.mkdir(parents=True, exist_ok=True)
-    day = np.datetime64(int(rows["time_ns"][0]), "ns").astype("datetime64[D]").item()
-    for name, values in columns(rows, table, exact=exact).items():
-        values.tofile(folder / f"{name}.{day:%d.%m.%y}.bin")
-
-
-def columns(rows: Any, table: str, *, exact: bool) -> dict[str, Any]:
-    """Return the columns of some rows by name."""
-    seconds = (rows["time_ns"] // NANOS).astype("<u4")
-    nanos = (rows["time_ns"] % NANOS).astype("<u4")
-    side = rows["side"].astype("<u4")
-    recv = rows["time_ns"].astype("<i8")
-    floats = ("price", "size") if table == "TRADES" else ("price", "volume", "best_bid", "best_ask")
-    beside = {f"{name}_f64": rows[name] for name in floats} | {"recv_ns": recv}
-    if table == "TRADES":
-        compatible = {
-            "trade_id": rows["trade_id"], "trade_time": seconds, "trade_nanos": nanos, "trade_side": side,
-            "trade_price": rows["price"].astype("<f4"), "trade_size": rows["size"].astype("<f4"),
-            "maker_order_id": rows["maker_order_id"].copy(), "taker_order_id": rows["taker_order_id"].copy(),
-        }  # fmt: skip
-        beside["flags"] = np.zeros(len(rows), "<u4")
-    else:
-        compatible = {"time": seconds, "nanos": nanos, "side": side}
-        compatible |= {name: rows[name].astype("<f4") for name in floats}
-    return compatible | beside if exact else compatible
 
 
 def counts(comparison: Comparison, table: str) -> dict[str, int]:
     """Return the counts of a table that are not 0, without the first two."""
     result = comparison.tables[table]
-    names = ("missing", "extra", "duplicates", "skew", "time_decreasing")
+    names = ("missing", "extra", "duplicates", "skew", "time_decreasing", "unclean")
     return {name: getattr(result, name) for name in names if getattr(result, name)}
 
 
@@ -112,9 +43,7 @@ def edit(folder: Path, column: str, change: Callable[[bytearray], Any]) -> None:
 def edit_rows(folder: Path, change: Callable[[Any], Any]) -> None:
     """Change the rows of the first day in all columns alike."""
     for path in folder.glob("*.22.11.26.bin"):
-        width = 16 if "order_id" in path.name else 8 if ("64" in path.name or "_ns" in path.name) else 4
-        width = 8 if path.name.startswith("trade_id") else width
-        change(np.fromfile(path, f"V{width}")).tofile(path)
+        change(np.fromfile(path, f"V{width(path)}")).tofile(path)
 
 
 def flip(content: bytearray) -> None:
@@ -217,3 +146,112 @@ def test_ledger_directories_do_as_well(tmp_path: Path) -> None:
     assert compare([tmp_path], tmp_path, "coinbase").ok
     assert counts(compare([], tmp_path, "coinbase"), "TRADES") == {"extra": ROWS}
     assert compare([], tmp_path, "binance").ok
+
+
+@pytest.mark.parametrize("table", ["TRADES", "MD"])
+@pytest.mark.parametrize("exact", [True, False])
+def test_late_rows_are_found(tmp_path: Path, table: str, exact: bool) -> None:
+    """Rows of late files count as those of live ones, in any order, and are told apart."""
+    ledger = entered()
+    store(ledger, tmp_path)
+    move_late(tmp_path, "BTC-USD", table, slice(10, 3, -2))
+    if not exact:
+        for path in tmp_path.glob("coinbase/*/*/*_f64.*.bin"):
+            path.unlink()
+    comparison = compare(ledger, tmp_path, "coinbase")
+    assert comparison.ok, comparison.tables
+    assert (comparison.tables[table].on_disk, comparison.tables[table].late) == (ROWS, 4)
+    assert comparison.tables["MD" if table == "TRADES" else "TRADES"].late == 0
+
+
+def test_late_rows_alone_are_found(tmp_path: Path) -> None:
+    """A symbol may have late files only; if nobody sent those rows they are extra."""
+    ledger = entered()
+    store(ledger, tmp_path)
+    move_late(tmp_path, "BTC-USD", "TRADES", slice(0, None))
+    for path in tmp_path.glob("coinbase/BTC-USD/TRADES/*.22.11.26.bin"):
+        path.unlink()
+    assert compare(ledger, tmp_path, "coinbase").ok
+    for path in tmp_path.glob("coinbase/BTC-USD/*/*.bin"):
+        path.unlink()
+    assert counts(compare([], tmp_path, "coinbase"), "TRADES")["extra"] == ROWS // 2 + 15
+
+
+def test_late_rows_of_another_generation_are_not_there(tmp_path: Path) -> None:
+    """Late files belong to the generation of the day that the manifest tells."""
+    ledger = entered()
+    store(ledger, tmp_path)
+    move_late(tmp_path, "BTC-USD", "TRADES", slice(3, 7))
+    seal(tmp_path, "BTC-USD", "TRADES")
+    assert counts(compare(ledger, tmp_path, "coinbase"), "TRADES") == {"missing": 4}
+    move_late(tmp_path, "ETH-USD", "TRADES", slice(3, 7), generation=2)
+    seal(tmp_path, "ETH-USD", "TRADES", generation=2)
+    result = compare(ledger, tmp_path, "coinbase").tables["TRADES"]
+    assert (result.missing, result.late, result.seals, len(result.sealed)) == (4, 4, 2, 1)
+
+
+def test_a_row_both_live_and_late_is_a_duplicate(tmp_path: Path) -> None:
+    """A trade may be in one file only."""
+    ledger = entered()
+    store(ledger, tmp_path)
+    kept = {path: path.read_bytes() for path in tmp_path.glob("coinbase/BTC-USD/TRADES/*.bin")}
+    move_late(tmp_path, "BTC-USD", "TRADES", slice(5, 6))
+    for path, content in kept.items():
+        path.write_bytes(content)
+    assert counts(compare(ledger, tmp_path, "coinbase"), "TRADES") == {"duplicates": 1}
+
+
+def test_a_column_about_to_be_renamed_counts(tmp_path: Path) -> None:
+    """Once the manifest is there, the temporary files of its generation are the columns, no others."""
+    ledger = entered()
+    store(ledger, tmp_path)
+    for path in (tmp_path / "coinbase" / "BTC-USD" / "TRADES").glob("*_f64.22.11.26.bin"):
+        path.with_name(f"{path.name}.1.tmp").write_bytes(path.read_bytes())
+        path.with_name(f"{path.name}.2.tmp").write_bytes(b"leftover")
+        path.write_bytes(b"")
+    assert not compare(ledger, tmp_path, "coinbase").ok
+    seal(tmp_path, "BTC-USD", "TRADES")
+    assert compare(ledger, tmp_path, "coinbase").ok
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda rows: rows[[1, 0, *range(2, len(rows))]], {"time_decreasing": 1, "unclean": 1}),
+        (lambda rows: np.concatenate([rows, rows[-1:]]), {"duplicates": 1, "unclean": 1}),
+    ],
+)
+def test_sealed_days_are_clean(tmp_path: Path, change: Callable[[Any], Any], found: dict[str, int]) -> None:
+    """A sealed day in disorder, or with a trade twice, is told; the unsealed ones are told apart."""
+    ledger = entered()
+    store(ledger, tmp_path)
+    seal(tmp_path, "BTC-USD", "TRADES")
+    assert counts(compare(ledger, tmp_path, "coinbase"), "TRADES") == {}
+    edit_rows(tmp_path / "coinbase" / "BTC-USD" / "TRADES", change)
+    result = compare(ledger, tmp_path, "coinbase")
+    assert counts(result, "TRADES") == found
+    assert [day.day for day in sorted(result.tables["TRADES"].sealed)] == [22]
+    assert [day.day for day in sorted(result.tables["TRADES"].unsealed)] == [22, 23]
+    assert any("sealed day in disorder" in sample for sample in result.tables["TRADES"].samples)
+
+
+def test_nanoseconds_count_for_the_order(tmp_path: Path) -> None:
+    """Time must not decrease within a second either."""
+    ledger = entered()
+    store(ledger, tmp_path)
+    folder = tmp_path / "coinbase" / "BTC-USD" / "MD"
+    edit(folder, "time", lambda content: content.__setitem__(slice(4, 8), content[0:4]))
+    edit(folder, "nanos", lambda content: content.__setitem__(slice(4, 8), bytes(4)))
+    assert compare(ledger, tmp_path, "coinbase").tables["MD"].time_decreasing == 1
+
+
+def test_rows_sent_late_are_counted(tmp_path: Path) -> None:
+    """Late is what has an earlier time than something sent before it for the symbol."""
+    ledger = entered()
+    rows = ledger.rows("TRADES")
+    for table in ("TRADES", "MD"):
+        (tmp_path / f"coinbase.{table}.ledger").write_bytes(ledger.rows(table).tobytes())
+    rows[[0, 1, 10, 2, 3, 4, 6, 5, 7, 8, 9, *range(11, ROWS)]].tofile(tmp_path / "coinbase.TRADES.ledger")
+    comparison = compare(tmp_path, tmp_path, "coinbase")
+    assert comparison.tables["TRADES"].sent_late == 4  # ETH-USD: 2, 4, 6 and 8 after 10
+    assert comparison.tables["MD"].sent_late == 0

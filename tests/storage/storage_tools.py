@@ -6,6 +6,7 @@ import shutil
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 import numpy as np
@@ -17,6 +18,7 @@ from multilogger.stats import WriterStats
 from multilogger.storage.checkpoint import load
 from multilogger.storage.layout import day_suffix, symbol_directory
 from multilogger.storage.store import Store
+from multilogger.storage.streams import ABSURD, LATE
 from multilogger.tables import MD, TABLES, TRADES, Array, Table
 
 NANOS = 1_000_000_000
@@ -107,11 +109,22 @@ def read_rows(
     return columns
 
 
+def read_late(
+    path: Path, symbol: str, table: Table, column: str, day: int = DAY, generation: int = 0
+) -> list[Any]:
+    """Read a column of the rows that came too late, those after a seal by its generation."""
+    directory = path / ".multilogger/late/coinbase" / symbol_directory(symbol) / table.name
+    file = directory / f"{column}{day_suffix(day).removesuffix('.bin')}.{generation}.bin"
+    dtype = next(found.dtype for found in table.columns if found.name == column)
+    found: list[Any] = np.fromfile(file, dtype).tolist() if file.exists() else []
+    return found
+
+
 def column_files(path: Path) -> dict[str, bytes]:
     """Return every column file's content by its path."""
     return {
         str(file.relative_to(path)): file.read_bytes()
-        for file in sorted(path.glob("*/*/*/*.bin"))
+        for file in sorted([*path.glob("*/*/*/*.bin"), *path.glob(".multilogger/*/*/*/*/*.bin")])
         if not file.is_symlink()
     }
 
@@ -123,9 +136,15 @@ def assert_checkpoint_is_true(path: Path) -> None:
     assert found.partitions
     for state in found.partitions:
         entry = entries[state.stream]
-        directory = path / entry.exchange / entry.directory / TABLES[entry.table].name
+        root = (path, path / ".multilogger/late", path / ".multilogger/quarantine/rows")[entry.kind]
+        directory = root / entry.exchange / entry.directory / TABLES[entry.table].name
+        suffix = day_suffix(state.day)
+        if entry.kind == LATE:
+            suffix = suffix.replace(".bin", f".{state.generation}.bin")
+        if entry.kind == ABSURD:
+            continue
         for name, crc in state.crcs.items():
-            file = directory / f"{name}{day_suffix(state.day)}"
+            file = directory / f"{name}{suffix}"
             data = file.read_bytes() if state.rows else b""
             width = next(
                 column.dtype.itemsize for column in TABLES[entry.table].columns if column.name == name

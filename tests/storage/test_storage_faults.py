@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -15,16 +16,20 @@ from storage_tools import (
     NOON,
     SMALL,
     Feed,
+    assert_checkpoint_is_true,
     column_files,
     crash,
+    fork,
     open_store,
     read_column,
+    read_late,
     read_rows,
 )
 
-from multilogger.errors import StartupError, StorageDamaged, StorageError
+from multilogger.errors import ColumnsUnavailable, JournalUnavailable, StartupError, StorageDamaged
 from multilogger.stats import WriterStats
 from multilogger.storage import disk
+from multilogger.storage.checkpoint import load
 from multilogger.storage.layout import day_suffix
 from multilogger.storage.store import Store
 from multilogger.tables import TRADES
@@ -97,10 +102,11 @@ def test_unwritable_path_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.M
     assert "\n" not in str(caught.value)
 
 
-def test_failed_sync_ends_the_commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a failed sync nothing more is taken, and nothing unsynced becomes visible."""
+def test_failed_sync_makes_rows_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a failed sync rows wait in memory, unseen; they are durable once a new segment takes them."""
     feed = Feed()
-    store = open_store(tmp_path)
+    stats = WriterStats()
+    store = open_store(tmp_path, stats=stats)
     store.commit([feed.trades(SYMBOL, [NOON])])
 
     def fail(_: int) -> None:
@@ -108,64 +114,147 @@ def test_failed_sync_ends_the_commits(tmp_path: Path, monkeypatch: pytest.Monkey
 
     with monkeypatch.context() as patched:
         patched.setattr(disk, "sync_data", fail)
-        with pytest.raises(StorageError, match="Input/output error"):
-            store.commit([feed.trades(SYMBOL, [NOON + 1])])
-    calls: list[Callable[[], None]] = [
-        lambda: store.commit([feed.trades(SYMBOL, [NOON + 2])]),
-        store.apply,
-        store.checkpoint,
-    ]
-    for call in calls:
-        with pytest.raises(StorageError, match="failed before"):
-            call()
-    store.close()
-    assert column_files(tmp_path) == {}
+        for _ in range(2):
+            with pytest.raises(JournalUnavailable, match="Input/output error"):
+                store.commit([feed.trades(SYMBOL, [NOON + 1])])
+    assert "Input/output error" in stats.journal_problem
+    assert stats.held_bytes == store.held_bytes > 0
+    store.apply()
+    assert read_column(tmp_path, SYMBOL, TRADES, "trade_id").tolist() == [1]
+    store.commit([])
+    assert (stats.journal_problem, store.held_bytes) == ("", 0)
+    store.apply()
+    assert read_column(tmp_path, SYMBOL, TRADES, "trade_id").tolist() == [1, 2, 3]
+    crash(store)
     open_store(tmp_path).close()
-    assert read_column(tmp_path, SYMBOL, TRADES, "trade_id")[0] == 1
+    assert read_column(tmp_path, SYMBOL, TRADES, "trade_id").tolist() == [1, 2, 3]
 
 
-def test_foreign_change_while_running_is_refused(tmp_path: Path) -> None:
-    """A file that someone else made longer, shorter or removed stops the store instead of skewing rows."""
-    changes: list[Callable[[Path], None]] = [
-        Path.unlink,
-        lambda file: os.truncate(file, 5),
-        lambda file: os.truncate(file, 9),
-    ]
-    for number, change in enumerate(changes):
-        path = tmp_path / str(number)
-        feed = Feed()
-        store = open_store(path)
-        store.commit([feed.trades(SYMBOL, [NOON] * 2)])
-        store.apply()
-        file = next(path.glob(f"*/*/*/trade_price{day_suffix(DAY)}"))
-        change(file)
-        store.commit([feed.trades(SYMBOL, [NOON + 1])])
-        with pytest.raises(StorageDamaged, match="trade_price"):
-            store.apply()
-        crash(store)
-        open_store(path).close()
-        read_rows(path, SYMBOL, TRADES)
+@pytest.mark.parametrize(
+    ("change", "left"),
+    [
+        (Path.unlink, []),
+        (lambda file: os.truncate(file, 5), [1]),
+        (lambda file: os.truncate(file, 9), [1, 2]),
+    ],
+    ids=["removed", "shortened", "lengthened"],
+)
+def test_foreign_change_while_running_is_mended(
+    tmp_path: Path, change: Callable[[Path], None], left: list[int]
+) -> None:
+    """A file that someone else changed costs the rows it no longer has, told by number, and skews none."""
+    feed = Feed()
+    stats = WriterStats()
+    store = open_store(tmp_path, stats=stats)
+    store.commit([feed.trades(SYMBOL, [NOON] * 2), feed.trades("ETH-USD", [NOON])])
+    store.apply()
+    change(tmp_path / f"coinbase/{SYMBOL}/TRADES/trade_price{day_suffix(DAY)}")
+    store.commit([feed.trades(SYMBOL, [NOON + 1]), feed.trades("ETH-USD", [NOON + 1])])
+    store.apply()
+    assert stats.lost_rows == 2 - len(left)
+    store.close()
+    for _ in range(2):
+        assert read_rows(tmp_path, SYMBOL, TRADES)["trade_id"].tolist() == [*left, 4]
+        assert read_rows(tmp_path, "ETH-USD", TRADES)["trade_id"].tolist() == [3, 5]
+        open_store(tmp_path).close()
 
 
-def test_old_days_are_forgotten_and_found_again(tmp_path: Path) -> None:
-    """Days that nothing is written to leave the checkpoint; a straggler continues their files."""
+def test_sealed_days_are_forgotten_and_found_again(tmp_path: Path) -> None:
+    """Sealed days leave the checkpoint; a straggler continues in the late partition of their seal."""
     feed = Feed()
     stats = WriterStats()
     clock = NOON + 5 * 86_400 * NANOS
     store = Store.open(tmp_path, SMALL, stats, lambda: clock)
-    batches = [feed.trades(SYMBOL, [NOON + 1]), feed.quotes(SYMBOL, [clock]), feed.quotes(SYMBOL, [clock])]
-    for batch in batches:
+    for batch in [
+        feed.trades(SYMBOL, [NOON + 1]),
+        feed.quotes(SYMBOL, [clock]),
+        feed.quotes(SYMBOL, [clock]),
+    ]:
         store.commit([batch])
         store.apply()
         store.checkpoint()
-    assert [key[1] for key in store._columns.partitions] == [DAY + 5]
-    batches.append(feed.trades(SYMBOL, [NOON, NOON + 2]))
-    store.commit(batches[-1:])
+        store.close_day(DAY + 3)
+        assert store.seal_step(60) == 0
+    store.mark()
+    store.apply()
+    store.checkpoint()
+    assert {state.day for state in load(tmp_path / ".multilogger/checkpoint").partitions} == {DAY + 5}
+    store.commit([feed.trades(SYMBOL, [NOON, NOON + 2])])
     crash(store)
     Store.open(tmp_path, SMALL, stats, lambda: clock).close()
-    assert read_column(tmp_path, SYMBOL, TRADES, "trade_id").tolist() == [1, 4, 5]
-    read_rows(tmp_path, SYMBOL, TRADES)
-    assert stats.late_rows == 1
+    assert read_rows(tmp_path, SYMBOL, TRADES)["trade_id"].tolist() == [1]
+    assert read_late(tmp_path, SYMBOL, TRADES, "trade_id", generation=1) == [4, 5]
+    assert stats.late_rows == 2
+
+
+@pytest.mark.parametrize("code", [5, 28], ids=["EIO", "ENOSPC"])
+def test_columns_that_cannot_be_written_wait_in_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """An apply that fails half way is repeated until it goes through; no row is skewed or doubled."""
+    feed = Feed()
+    stats = WriterStats()
+    store = open_store(tmp_path, stats=stats)
+    store.commit([feed.trades(SYMBOL, [NOON]), feed.trades("ETH-USD", [NOON])])
+    store.apply()
+    write = disk.write
+    for failing in range(1, 24):
+        store.commit([feed.trades(SYMBOL, [NOON + failing]), feed.trades("ETH-USD", [NOON + failing])])
+        calls = itertools.count(1)
+
+        def fail(fd: int, data: memoryview | bytes, offset: int, failing: int = failing) -> None:
+            if next(calls) == failing:
+                write(fd, memoryview(data)[: len(data) // 2], offset)
+                raise OSError(code, os.strerror(code))
+            write(fd, data, offset)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(disk, "write", fail)
+            with pytest.raises(ColumnsUnavailable, match=os.strerror(code)):
+                store.apply()
+        assert stats.apply_problem
+        store.apply()
+        assert not stats.apply_problem
+    store.close()
+    for _ in range(2):
+        assert read_rows(tmp_path, SYMBOL, TRADES)["trade_id"].tolist() == list(range(1, 49, 2))
+        assert read_rows(tmp_path, "ETH-USD", TRADES)["trade_id"].tolist() == list(range(2, 49, 2))
+        open_store(tmp_path).close()
+    assert_checkpoint_is_true(tmp_path)
+
+
+def test_failed_sync_of_columns_replaces_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a failed sync no checkpoint is taken before every file written to lately is a new one."""
+    feed = Feed()
+    store = open_store(tmp_path)
+    store.commit([feed.trades(SYMBOL, [NOON])])
+    store.apply()
+    file = tmp_path / f"coinbase/{SYMBOL}/TRADES/trade_price{day_suffix(DAY)}"
+    before = file.stat().st_ino
+    path = tmp_path / ".multilogger/checkpoint"
+    checkpoint = path.read_bytes()
+
+    def fail(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(disk, "sync_filesystem", fail)
+        with pytest.raises(ColumnsUnavailable):
+            store.checkpoint()
+    assert (tmp_path / ".multilogger/sync-failed").exists()
+    assert path.read_bytes() == checkpoint
+    again = fork(tmp_path, tmp_path.parent / "stopped")
+    store.checkpoint()
+    assert path.read_bytes() != checkpoint
+    assert file.stat().st_ino != before
+    assert not (tmp_path / ".multilogger/sync-failed").exists()
+    store.close()
+    # A start finds the mark, and does the same.
+    moved = again / file.relative_to(tmp_path)
+    before = moved.stat().st_ino
+    open_store(again).close()
+    assert moved.stat().st_ino != before
+    assert moved.read_bytes() == file.read_bytes()
 
 
 def test_files_are_synced_one_by_one_where_the_filesystem_needs_it(

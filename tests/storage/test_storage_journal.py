@@ -1,40 +1,28 @@
-"""The journal: a durable prefix comes back, or a refusal; never anything else."""
+"""The journal: what was acknowledged comes back once, whatever the disk does, and never anything else."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from journal_tools import DICTIONARY, START, flip, open_journal, read_back, write, write_group
 
 from multilogger.errors import StorageDamaged
-from multilogger.storage.frame import ALIGNMENT, HEADER_BYTES, FrameType
-from multilogger.storage.journal import Journal, Position
-from multilogger.storage.replay import Replay
-from multilogger.storage.segments import MIN_SEGMENT_BYTES, Closed, SegmentPool, list_segments
+from multilogger.storage.extent import Extent, ExtentReader, Position
+from multilogger.storage.frame import ALIGNMENT, HEADER_BYTES, FrameType, span
+from multilogger.storage.journal import Journal
+from multilogger.storage.segments import (
+    MIN_SEGMENT_BYTES,
+    SegmentPool,
+    first_number,
+    list_segments,
+    segment_finder,
+    segment_path,
+)
 
-START = Position(0, 0)
-
-
-def open_journal(
-    path: Path, *, first: int = 1, position: Position = START, closed: Sequence[Closed] = ()
-) -> tuple[Journal, SegmentPool]:
-    """Return a journal of the smallest segments, which open with the dictionary ``d``."""
-    pool = SegmentPool(path, MIN_SEGMENT_BYTES, list(closed))
-    return Journal(pool, first, position, lambda: [b"d"], lambda: 0), pool
-
-
-def write(journal: Journal, *groups: Sequence[bytes]) -> Position:
-    """Append groups of rows frames."""
-    for group in groups:
-        journal.append([(FrameType.ROWS, payload) for payload in group])
-    return journal.position
-
-
-def replay(path: Path, after: Position = START) -> tuple[list[bytes], Replay]:
-    """Return the payloads of the rows frames after a position."""
-    found = Replay(list_segments(path), after)
-    return [frame.payload for frame in found.frames() if frame.type is FrameType.ROWS], found
+ROWS = FrameType.ROWS
 
 
 def test_frames_come_back(tmp_path: Path) -> None:
@@ -43,19 +31,37 @@ def test_frames_come_back(tmp_path: Path) -> None:
     payloads = [bytes([number]) * 3000 * (number % 4) for number in range(1, 30)]
     end = write(journal, *([payload] for payload in payloads))
     journal.close()
-    found, done = replay(tmp_path)
-    assert found == payloads
-    assert done.end == end
+    found = read_back(tmp_path)
+    assert (found.rows, found.damaged, found.end) == (payloads, [], end)
     assert len(list_segments(tmp_path)) > 2
 
 
 def test_segments_are_never_rewritten_in_place(tmp_path: Path) -> None:
-    """Every frame starts on a block of its own."""
+    """Every frame starts on a block of its own, behind the dictionary and its copy."""
     journal, _ = open_journal(tmp_path)
     write(journal, [b"a", b"b"], [b"c"])
     data = list_segments(tmp_path)[0].path.read_bytes()
-    assert [data[ALIGNMENT * number + HEADER_BYTES :][:1] for number in range(4)] == [b"d", b"a", b"b", b"c"]
+    starts = [data[ALIGNMENT * number + HEADER_BYTES :][:1] for number in range(5)]
+    assert starts == [DICTIONARY[:1], DICTIONARY[:1], b"a", b"b", b"c"]
     assert len(data) == MIN_SEGMENT_BYTES
+
+
+def test_dictionaries_are_written_twice(tmp_path: Path) -> None:
+    """Every dictionary frame is followed by its copy; other frames of any kind are written once."""
+    journal, _ = open_journal(tmp_path)
+    given_frames = [
+        (FrameType.DICTIONARY, b"more"),
+        (ROWS, b"rows"),
+        (FrameType.MARK, b""),
+        (FrameType.NOTE, b"note"),
+    ]
+    (extent,) = journal.append(given_frames)
+    reader = ExtentReader(tmp_path)
+    frames = [(frame.type, frame.payload) for frame in reader.read([extent])]
+    opening = (FrameType.DICTIONARY, DICTIONARY)
+    assert frames == [opening, opening, given_frames[0], *given_frames]
+    assert {frame.wall_ns for frame in reader.read([extent])} == {7}
+    reader.close()
 
 
 def test_large_frame_gets_a_larger_segment(tmp_path: Path) -> None:
@@ -63,7 +69,25 @@ def test_large_frame_gets_a_larger_segment(tmp_path: Path) -> None:
     journal, _ = open_journal(tmp_path)
     big = bytes(range(256)) * 300
     write(journal, [b"a"], [big], [b"z"])
-    assert replay(tmp_path)[0] == [b"a", big, b"z"]
+    assert read_back(tmp_path).rows == [b"a", big, b"z"]
+
+
+def test_many_frames_at_once(tmp_path: Path) -> None:
+    """More frames than one call takes are several sync groups, and one extent in each segment."""
+    pool = SegmentPool(tmp_path, 4 * 1024 * 1024)
+    journal = Journal(pool, 1, START, list, lambda: 0)
+    payloads = [number.to_bytes(2, "little") for number in range(1500)]
+    extents = journal.append([(ROWS, payload) for payload in payloads])
+    assert [extent.segment for extent in extents] == [1, 2]
+    assert journal.statistics().syncs == 6
+    assert read_back(tmp_path).rows == payloads
+
+
+def test_nothing_appended(tmp_path: Path) -> None:
+    """No frames are no write, and no segment."""
+    journal, _ = open_journal(tmp_path)
+    assert journal.append([]) == []
+    assert list_segments(tmp_path) == []
 
 
 def test_replay_begins_after_the_checkpoint(tmp_path: Path) -> None:
@@ -71,16 +95,15 @@ def test_replay_begins_after_the_checkpoint(tmp_path: Path) -> None:
     journal, _ = open_journal(tmp_path)
     covered = write(journal, [b"a"], [b"b"])
     end = write(journal, [b"c"])
-    found, done = replay(tmp_path, covered)
-    assert found == [b"c"]
-    assert done.end == end
-    assert replay(tmp_path, end)[0] == []
+    found = read_back(tmp_path, after=covered)
+    assert (found.rows, found.end) == ([b"c"], end)
+    assert read_back(tmp_path, after=end).rows == []
 
 
 def test_recycled_segments_never_replay_stale_frames(tmp_path: Path) -> None:
     """A segment that is used again gives its new frames only, though the old ones still lie behind them."""
     journal, pool = open_journal(tmp_path)
-    full = write(journal, *([b"old"] for _ in range(MIN_SEGMENT_BYTES // ALIGNMENT - 1)))
+    full = write(journal, *([b"old"] for _ in range(MIN_SEGMENT_BYTES // ALIGNMENT - 2)))
     journal.close()
     inode = list_segments(tmp_path)[0].path.stat().st_ino
     pool.retire(full.sequence)
@@ -88,7 +111,8 @@ def test_recycled_segments_never_replay_stale_frames(tmp_path: Path) -> None:
     (segment,) = list_segments(tmp_path)
     assert (segment.number, segment.path.stat().st_ino) == (2, inode)
     assert segment.path.read_bytes().count(b"old") > 0
-    assert replay(tmp_path, full)[0] == [b"new"]
+    found = read_back(tmp_path, after=full)
+    assert (found.rows, found.damaged) == ([b"new"], [])
 
 
 def test_segments_are_kept_until_they_are_covered(tmp_path: Path) -> None:
@@ -97,7 +121,7 @@ def test_segments_are_kept_until_they_are_covered(tmp_path: Path) -> None:
     end = write(journal, [b"a"], [b"b"])
     journal.close()
     pool.retire(end.sequence - 1)
-    assert replay(tmp_path)[0] == [b"a", b"b"]
+    assert read_back(tmp_path).rows == [b"a", b"b"]
     pool.retire(end.sequence)
     assert list_segments(tmp_path) == []
 
@@ -106,99 +130,18 @@ def test_new_segment_after_a_torn_tail(tmp_path: Path) -> None:
     """The journal goes on in a new segment with the sequence of the torn frame, and reads as one."""
     journal, _ = open_journal(tmp_path)
     write(journal, [b"a"])
-    write(journal, [b"torn", b"same group"])
+    write_group(journal, [b"torn"])
     journal.close()
     (segment,) = list_segments(tmp_path)
-    damage(segment.path, 2 * ALIGNMENT + HEADER_BYTES)
-    found, done = replay(tmp_path)
-    assert found == [b"a"]
-    again, _ = open_journal(tmp_path, first=2, position=done.end, closed=done.closed)
+    flip(segment.path, 3 * ALIGNMENT + HEADER_BYTES)
+    found = read_back(tmp_path)
+    assert (found.rows, found.damaged) == ([b"a"], [])
+    again, _ = open_journal(tmp_path, first=2, position=found.end, closed=found.replay.closed)
     end = write(again, [b"b"], [b"c"])
-    for after in (START, done.end):
-        assert replay(tmp_path, after)[1].end == end
-    assert replay(tmp_path)[0] == [b"a", b"b", b"c"]
-    first_new = Position(done.end.sequence, done.end.chain)
-    assert replay(tmp_path, first_new)[0] == [b"b", b"c"]
-
-
-def damage(path: Path, offset: int) -> None:
-    """Flip a bit."""
-    data = bytearray(path.read_bytes())
-    data[offset] ^= 4
-    path.write_bytes(data)
-
-
-GROUPS = [[b"one"], [b"two", b"three"], [b"four" * 900], [b"five"]]
-PREFIXES = [[b"one", b"two", b"three", b"four" * 900, b"five"][:count] for count in range(6)]
-
-
-def test_cut_anywhere_leaves_a_prefix(tmp_path: Path) -> None:
-    """A journal cut at any byte gives a prefix of its frames."""
-    journal, _ = open_journal(tmp_path)
-    write(journal, *GROUPS)
-    (segment,) = list_segments(tmp_path)
-    data = segment.path.read_bytes()
-    lengths = set()
-    for end in {*range(0, len(data), 97), *range(0, len(data), ALIGNMENT)}:
-        segment.path.write_bytes(data[:end])
-        found, _ = replay(tmp_path)
-        assert found in PREFIXES
-        lengths.add(len(found))
-    assert lengths == set(range(6))
-
-
-def test_flip_anywhere_gives_a_prefix_or_a_refusal(tmp_path: Path) -> None:
-    """A flipped bit is refused by name where a later group is intact, and else ends the journal before it."""
-    journal, _ = open_journal(tmp_path)
-    write(journal, *GROUPS)
-    (segment,) = list_segments(tmp_path)
-    data = segment.path.read_bytes()
-    outcomes = set()
-    frames = [ALIGNMENT * block for block in (0, 1, 2, 3, 4, 5)]
-    for frame in frames:
-        for offset in range(frame, frame + HEADER_BYTES + 4):
-            damage(segment.path, offset)
-            try:
-                found, _ = replay(tmp_path)
-            except StorageDamaged as error:
-                named = str(segment.path) in str(error)
-                outcomes.add((frame // ALIGNMENT, -1 if named else -2))
-            else:
-                assert found in PREFIXES
-                outcomes.add((frame // ALIGNMENT, len(found)))
-            segment.path.write_bytes(data)
-    assert -2 not in {outcome for _, outcome in outcomes}
-    by_frame = {frame: {outcome for at, outcome in outcomes if at == frame} for frame in range(6)}
-    assert all(-1 in by_frame[frame] for frame in range(5))
-    # The dictionary's payload is one byte long: the flips behind it are in the padding and change nothing.
-    assert by_frame[0] == {-1, 5}
-    assert by_frame[5] == {4}
-
-
-def test_damage_before_the_checkpoint_costs_nothing(tmp_path: Path) -> None:
-    """Frames that the checkpoint covers may rot: the ones after it are still found."""
-    journal, _ = open_journal(tmp_path)
-    write(journal, [b"a"], [b"b"])
-    covered = write(journal, [b"c"])
-    write(journal, [b"e"])
-    (segment,) = list_segments(tmp_path)
-    for block in range(4):
-        damage(segment.path, block * ALIGNMENT + HEADER_BYTES)
-    assert replay(tmp_path, covered)[0] == [b"e"]
-
-
-def test_missing_segment_is_refused(tmp_path: Path) -> None:
-    """A segment that someone removed is not passed over."""
-    journal, _ = open_journal(tmp_path)
-    write(journal, *([bytes([65 + number]) * 9000] for number in range(8)))
-    segments = list_segments(tmp_path)
-    for missing in segments[:-1]:
-        kept = missing.path.read_bytes()
-        missing.path.unlink()
-        with pytest.raises(StorageDamaged):
-            replay(tmp_path)
-        missing.path.write_bytes(kept)
-    assert len(replay(tmp_path)[0]) == 8
+    for after in (START, found.end):
+        assert read_back(tmp_path, after=after).end == end
+    assert read_back(tmp_path).rows == [b"a", b"b", b"c"]
+    assert read_back(tmp_path, after=found.end).rows == [b"b", b"c"]
 
 
 def test_segment_without_frames_is_passed_over(tmp_path: Path) -> None:
@@ -209,26 +152,124 @@ def test_segment_without_frames_is_passed_over(tmp_path: Path) -> None:
     pool.take(2, 0)
     again, _ = open_journal(tmp_path, first=3, position=end)
     write(again, [b"b"])
-    assert replay(tmp_path)[0] == [b"a", b"b"]
+    found = read_back(tmp_path)
+    assert (found.rows, found.damaged) == ([b"a", b"b"], [])
 
 
-def test_other_history_is_refused(tmp_path: Path) -> None:
-    """Frames that don't continue the checkpoint's chain are another journal's."""
+def test_other_history_is_left_out(tmp_path: Path) -> None:
+    """Frames that don't continue the checkpoint's chain are another journal's, all of them."""
     journal, _ = open_journal(tmp_path)
     end = write(journal, [b"a"])
-    write(journal, [b"b"])
-    with pytest.raises(StorageDamaged):
-        replay(tmp_path, Position(end.sequence, end.chain ^ 1))
+    write(journal, *([b"b" * 9000] for _ in range(6)))
+    assert len(list_segments(tmp_path)) > 1
+    for after in (Position(end.sequence, end.chain ^ 1), Position(end.sequence - 1, 5)):
+        found = read_back(tmp_path, after=after)
+        assert (found.rows, found.damaged, found.end) == ([], [], after)
 
 
-def test_spares_are_made_ahead_and_kept(tmp_path: Path) -> None:
-    """A prepared segment is taken without being written first, also after a restart; half-made ones go."""
-    _, pool = open_journal(tmp_path)
-    pool.prepare()
+def test_spares_are_made_one_by_one_and_kept(tmp_path: Path) -> None:
+    """Spares are made up to their number, taken without being written first, and found at a restart."""
+    pool = SegmentPool(tmp_path, MIN_SEGMENT_BYTES, spares=3)
+    assert [pool.prepare() for _ in range(5)] == [True, True, True, False, False]
+    assert pool.spare_bytes == 3 * MIN_SEGMENT_BYTES
     (tmp_path / "spare9.tmp").write_bytes(b"half")
-    journal, _ = open_journal(tmp_path)
-    (spare,) = tmp_path.glob("*.free")
-    inode = spare.stat().st_ino
+    (tmp_path / "spare8.free").write_bytes(b"of another size")
+    journal, pool = open_journal(tmp_path)
+    inodes = {path.stat().st_ino for path in tmp_path.glob("*.free")}
+    assert len(inodes) == 3
     write(journal, [b"a"])
-    assert list_segments(tmp_path)[0].path.stat().st_ino == inode
-    assert len(list(tmp_path.iterdir())) == 1
+    assert list_segments(tmp_path)[0].path.stat().st_ino in inodes
+    assert len(list(tmp_path.iterdir())) == 3
+    assert not pool.prepare()
+
+
+def test_extents_say_where_frames_are(tmp_path: Path) -> None:
+    """What append returns is read back by another reader, frame by frame, over several segments."""
+    journal, _ = open_journal(tmp_path)
+    payloads = [bytes([number]) * 5000 for number in range(1, 12)]
+    extents = journal.append([(ROWS, payload) for payload in payloads])
+    extents += journal.append([(ROWS, b"last")])
+    assert extents[-1].position == journal.position
+    reader = ExtentReader(segment_finder(tmp_path))
+    frames = list(reader.read(extents))
+    reader.close()
+    assert [frame.payload for frame in frames if frame.type is ROWS] == [*payloads, b"last"]
+    assert [frame.position.sequence for frame in frames] == list(range(1, len(frames) + 1))
+    assert frames[-1].position == journal.position
+    assert sum(extent.length for extent in extents) == sum(span(len(frame.payload)) for frame in frames)
+    assert sum(extent.frames for extent in extents) == len(frames)
+    assert sum(extent.length for extent in extents) == journal.statistics().bytes
+
+
+def test_extent_that_changed_is_refused(tmp_path: Path) -> None:
+    """Frames that are not what was written are named, not passed on."""
+    journal, _ = open_journal(tmp_path)
+    (extent,) = journal.append([(ROWS, b"a"), (ROWS, b"b")])
+    (segment,) = list_segments(tmp_path)
+    reader = ExtentReader(tmp_path)
+
+    def refused(wrong: Extent) -> None:
+        with pytest.raises(StorageDamaged, match=segment.path.name):
+            list(reader.read([wrong]))
+
+    def changed(**fields: int) -> Extent:
+        names = Extent.__struct_fields__
+        return Extent(*(fields.get(name, getattr(extent, name)) for name in names))
+
+    refused(changed(chain=1))
+    refused(changed(last_sequence=9))
+    refused(changed(frames=3))
+    refused(changed(offset=ALIGNMENT))
+    refused(changed(length=ALIGNMENT))
+    flip(segment.path, 3 * ALIGNMENT + HEADER_BYTES)
+    refused(extent)
+    flip(segment.path, 3 * ALIGNMENT + HEADER_BYTES)
+    assert [frame.payload for frame in reader.read([extent])][2:] == [b"a", b"b"]
+    reader.close()
+    segment.path.unlink()
+    refused(extent)
+
+
+@given(st.lists(st.lists(st.integers(0, 9000), max_size=4), max_size=8), st.integers(0, 40))
+@settings(max_examples=60, deadline=None)
+def test_any_frames_come_back(
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[list[int]], covered: int
+) -> None:
+    """Appends of any sizes come back by extents and by replay alike, from any position on."""
+    path = tmp_path_factory.mktemp("journal")
+    journal, _ = open_journal(path)
+    extents = []
+    for group in sizes:
+        extents += journal.append([(ROWS, bytes([size % 251]) * size) for size in group])
+    reader = ExtentReader(path)
+    frames = list(reader.read(extents))
+    reader.close()
+    expected = [bytes([size % 251]) * size for group in sizes for size in group]
+    assert [frame.payload for frame in frames if frame.type is ROWS] == expected
+    after = frames[min(covered, len(frames)) - 1].position if covered and frames else START
+    found = read_back(path, after=after)
+    behind = [frame for frame in frames if frame.position.sequence > after.sequence]
+    assert found.rows == [frame.payload for frame in behind if frame.type is ROWS]
+    assert (found.damaged, found.end) == ([], journal.position)
+
+
+def test_segments_in_two_directories_are_one_journal(tmp_path: Path) -> None:
+    """Segments are found wherever they are, and each pool frees its own."""
+    paths = [tmp_path / "a", tmp_path / "b"]
+    position = START
+    for number in (1, 2, 3, 4):
+        path = paths[number % 2]
+        path.mkdir(exist_ok=True)
+        journal, _ = open_journal(path, first=number, position=position)
+        position = write(journal, [bytes([number])])
+        journal.close()
+    found = read_back(*paths, tmp_path / "missing")
+    assert found.rows == [bytes([number]) for number in (1, 2, 3, 4)]
+    assert [segment.number for segment in list_segments(*paths)] == [1, 2, 3, 4]
+    assert first_number(4) > 4
+    find = segment_finder(*paths)
+    assert (find(1), find(2), find(9)) == tuple(
+        segment_path(path, number) for path, number in ((paths[1], 1), (paths[0], 2), (paths[0], 9))
+    )
+    SegmentPool(paths[0], MIN_SEGMENT_BYTES, found.replay.closed).retire(position.sequence)
+    assert [segment.number for segment in list_segments(*paths)] == [1, 3]

@@ -19,6 +19,7 @@ from storage_tools import (
     crash,
     fork,
     open_store,
+    read_late,
     read_rows,
 )
 
@@ -41,6 +42,9 @@ class StoreMachine(RuleBasedStateMachine):
         self.path = self.root / "0"
         self.feed = Feed()
         self.committed: dict[tuple[str, int, int], list[Array]] = {}
+        """Rows of the public column files."""
+        self.waiting: dict[tuple[str, int, int], list[Array]] = {}
+        """Rows of the late partitions."""
         self.newest: dict[tuple[str, int, int], int] = {}
         self.late = 0
         self.unseen_late = 0
@@ -82,10 +86,12 @@ class StoreMachine(RuleBasedStateMachine):
                     grouped.setdefault(key, []).append(row)
         for key, found in grouped.items():
             found.sort(key=lambda row: int(row["time_ns"]))
-            newest = self.newest.get(key, 0)
-            self.late += sum(int(row["time_ns"]) < newest for row in found)
-            self.newest[key] = max(newest, int(found[-1]["time_ns"]))
-            self.committed.setdefault(key, []).extend(found)
+            # A commit may take several frames: rows of a later one are late against those before.
+            for row in found:
+                late = int(row["time_ns"]) < self.newest.get(key, 0)
+                self.late += late
+                (self.waiting if late else self.committed).setdefault(key, []).append(row)
+                self.newest[key] = max(self.newest.get(key, 0), int(row["time_ns"]))
 
     @rule()
     def apply(self) -> None:
@@ -139,10 +145,9 @@ class StoreMachine(RuleBasedStateMachine):
         self.store = open_store(self.path, stats=self.stats)
         if self.committed:
             assert_checkpoint_is_true(self.path)
-        for (symbol, number, day), rows in self.committed.items():
-            self._check(symbol, (MD, TRADES)[number], day, rows, whole=True)
+        self._check_all(whole=True)
         ids: dict[str, int] = {}
-        for (symbol, number, _), rows in self.committed.items():
+        for (symbol, number, _), rows in [*self.committed.items(), *self.waiting.items()]:
             if number == TRADES.number:
                 ids[symbol] = max(ids.get(symbol, 0), *(int(row["trade_id"]) for row in rows))
         assert self.store.last_trade_ids("coinbase") == ids
@@ -150,16 +155,28 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def columns_are_a_prefix(self) -> None:
         """Whatever is visible is even, and the beginning of what was committed."""
-        for (symbol, number, day), rows in self.committed.items():
-            self._check(symbol, (MD, TRADES)[number], day, rows, whole=self.store.pending_bytes == 0)
+        self._check_all(whole=self.store.pending_bytes == 0)
 
     @invariant()
     def late_rows_are_counted(self) -> None:
         """Late rows are counted once each, over all restarts."""
         assert self.unseen_late + self.stats.late_rows == self.late
 
-    def _check(self, symbol: str, table: Table, day: int, rows: list[Array], *, whole: bool) -> None:
-        found = read_rows(self.path, symbol, table, day=day)
+    def _check_all(self, *, whole: bool) -> None:
+        for (symbol, number, day), rows in self.committed.items():
+            table = (MD, TRADES)[number]
+            self._check(read_rows(self.path, symbol, table, day=day), symbol, table, rows, whole=whole)
+        for (symbol, number, day), rows in self.waiting.items():
+            table = (MD, TRADES)[number]
+            late = {
+                column.name: np.array(read_late(self.path, symbol, table, column.name, day), column.dtype)
+                for column in table.columns
+            }
+            self._check(late, symbol, table, rows, whole=whole)
+
+    def _check(
+        self, found: dict[str, Array], symbol: str, table: Table, rows: list[Array], *, whole: bool
+    ) -> None:
         stacked = np.array(rows, table.row)
         fields = {name: stacked[name] for name in table.stored_fields}
         for column in table.columns:

@@ -21,6 +21,7 @@ from storage_tools import (
     fork,
     open_store,
     read_column,
+    read_late,
     read_rows,
 )
 
@@ -74,8 +75,8 @@ def test_day_of_a_row_is_its_own(tmp_path: Path) -> None:
     assert read_column(tmp_path, SYMBOL, TRADES, "trade_id", DAY + 1).tolist() == [1]
 
 
-def test_late_rows_are_appended_and_counted(tmp_path: Path) -> None:
-    """A row older than its file's newest is kept, and the count says so."""
+def test_late_rows_wait_apart_and_are_counted(tmp_path: Path) -> None:
+    """A row older than its file's newest goes to a late partition: the file's time never decreases."""
     stats = WriterStats()
     feed = Feed()
     store = open_store(tmp_path, stats=stats)
@@ -85,7 +86,44 @@ def test_late_rows_are_appended_and_counted(tmp_path: Path) -> None:
     store.commit([feed.trades(SYMBOL, [NOON + 3])])
     store.close()
     assert stats.late_rows == 4
-    assert read_column(tmp_path, SYMBOL, TRADES, "trade_id").tolist() == [1, 4, 2, 3, 5, 6]
+    assert read_column(tmp_path, SYMBOL, TRADES, "trade_id").tolist() == [1, 3]
+    assert read_late(tmp_path, SYMBOL, TRADES, "trade_id") == [4, 2, 5, 6]
+
+
+def test_absurd_times_are_set_aside(tmp_path: Path) -> None:
+    """Rows from long ago, from after tomorrow and from before the epoch are kept whole, in files of their own."""
+    stats = WriterStats()
+    store = open_store(tmp_path, stats=stats)
+    day = 86_400 * NANOS
+    times = [NOON - 8 * day, NOON - 7 * day, NOON + day, NOON + 2 * day, -5]
+    store.commit([Feed().trades(SYMBOL, times)])
+    crash(store)
+    open_store(tmp_path).close()
+    assert stats.absurd_rows == 3
+    directory = tmp_path / ".multilogger/quarantine/rows/coinbase/BTC-USD/TRADES"
+    found = {
+        name: np.fromfile(directory / f"{name}{day_suffix(DAY)}", dtype).tolist()
+        for name, dtype in (("time_ns", "<i8"), ("trade_id", "<u8"), ("price", "<f8"))
+    }
+    assert found["time_ns"] == [-5, NOON - 8 * day, NOON + 2 * day]
+    assert found["trade_id"] == [5, 1, 4]
+    assert found["price"] == [100_005.01, 100_001.01, 100_004.01]
+    assert read_column(tmp_path, SYMBOL, TRADES, "trade_id", DAY - 7).tolist() == [2]
+    assert read_column(tmp_path, SYMBOL, TRADES, "trade_id", DAY + 1).tolist() == [3]
+
+
+def test_rows_of_a_closed_day_are_late(tmp_path: Path) -> None:
+    """Once a day is closed, its files grow no more, also for a symbol that had no row yet."""
+    feed = Feed()
+    store = open_store(tmp_path)
+    store.commit([feed.trades(SYMBOL, [NOON])])
+    store.close_day(DAY)
+    store.commit([feed.trades(SYMBOL, [NOON + 1]), feed.trades("NEW-USD", [NOON + 1])])
+    store.close()
+    assert read_column(tmp_path, SYMBOL, TRADES, "trade_id").tolist() == [1]
+    assert read_late(tmp_path, SYMBOL, TRADES, "trade_id") == [2]
+    assert read_column(tmp_path, "NEW-USD", TRADES, "trade_id").tolist() == []
+    assert read_late(tmp_path, "NEW-USD", TRADES, "trade_id") == [3]
 
 
 def test_late_rows_are_known_after_a_restart(tmp_path: Path) -> None:
@@ -107,8 +145,9 @@ def test_late_rows_are_known_after_a_restart(tmp_path: Path) -> None:
     store = open_store(tmp_path, stats=stats)
     store.commit([feed.trades(SYMBOL, [NOON, NOON + 1])])
     store.close()
-    assert stats.late_rows == 1
-    assert read_column(tmp_path, SYMBOL, TRADES, "trade_id").tolist() == [1, 2, 3, 4, 5]
+    assert stats.late_rows == 2
+    assert read_column(tmp_path, SYMBOL, TRADES, "trade_id").tolist() == [1]
+    assert read_late(tmp_path, SYMBOL, TRADES, "trade_id") == [4, 5]
 
 
 def test_crash_before_apply(tmp_path: Path) -> None:
@@ -182,11 +221,15 @@ def test_counters(tmp_path: Path) -> None:
     store.checkpoint()
     store.close()
     counted = (stats.rows, stats.batches, stats.commits, stats.flushes, stats.rows_in_columns)
-    assert counted == (4, 2, 1, 1, 4)
-    assert (stats.checkpoints, stats.journal_syncs) == (1, 1)
+    assert counted == (4, 2, 1, 2, 4)
+    # Closing writes a mark, which makes for one more of everything.
+    assert (stats.checkpoints, stats.journal_syncs) == (2, 2)
     assert stats.journal_bytes == store.journal_bytes > 0
-    assert stats.commit_seconds >= stats.commit_seconds_max > 0
-    assert stats.flush_seconds == stats.flush_seconds_last > 0
+    assert sum(stats.commit_times.counts) == 1
+    assert stats.commit_times.total >= stats.commit_times.longest > 0
+    assert stats.sync_times.total > 0
+    assert stats.flush_seconds >= stats.flush_seconds_last > 0
+    assert (stats.unapplied_bytes, stats.oldest_unapplied_ns, stats.checkpoint_ns) == (0, 0, NOON)
 
 
 def test_large_commit_is_split_over_segments(tmp_path: Path) -> None:

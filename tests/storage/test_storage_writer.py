@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -15,7 +16,7 @@ from trio.testing import MockClock
 
 from multilogger.batch import Batch
 from multilogger.config import Config, LoggerConfig, StorageConfig
-from multilogger.errors import StorageError
+from multilogger.errors import StorageDamaged, StorageError
 from multilogger.stats import WriterStats
 from multilogger.storage import disk, writer
 from multilogger.storage.store import Store
@@ -34,6 +35,11 @@ class FakeStore:
 
     pending_bytes: int = 0
     journal_bytes: int = 0
+    held_bytes: int = 0
+    due_day: int | None = None
+    unsealed: int = 0
+    marks: list[float] = attrs.field(factory=list)
+    seals: list[float] = attrs.field(factory=list)
     commits: list[tuple[float, int]] = attrs.field(factory=list)
     applies: list[float] = attrs.field(factory=list)
     checkpoints: list[float] = attrs.field(factory=list)
@@ -54,11 +60,58 @@ class FakeStore:
         """Note the time."""
         self.checkpoints.append(trio.current_time())
 
+    def finish(self) -> None:
+        """Apply and checkpoint."""
+        self.apply()
+        self.checkpoint()
+
+    def mark(self) -> None:
+        """Note the time."""
+        self.marks.append(trio.current_time())
+
+    def prepare_spares(self) -> None:
+        """There are always enough."""
+
+    def is_about_noon(self) -> bool:
+        """It never is."""
+        return False
+
+    def day_to_close(self) -> int | None:
+        """Return the day that is over."""
+        return self.due_day
+
+    def close_day(self, day: int) -> None:
+        """There is much to seal now."""
+        assert day == self.due_day
+        self.due_day, self.unsealed = None, 3
+
+    def seal_step(self, seconds: float) -> int:
+        """Seal a third of it."""
+        if self.unsealed:
+            self.seals.append(trio.current_time())
+            self.unsealed -= 1
+        return self.unsealed
+
     async def write(
         self, receive: trio.MemoryReceiveChannel[Batch], config: Config, stats: WriterStats
     ) -> None:
         """Run the writer over this store."""
-        await run_writer(cast("Store", self), receive, config, stats)
+        await run_writer(cast("Store", self), receive, config, stats, gate=NoGate())
+
+
+@attrs.define
+class NoGate:
+    """Notes what the writer asks of the feeds."""
+
+    reasons: list[str] = attrs.field(factory=list)
+
+    def pause(self, reason: str, *, cause: str = "") -> None:
+        """Note the reason."""
+        self.reasons.append(reason)
+
+    def resume(self) -> None:
+        """Note that there is none."""
+        self.reasons.append("")
 
 
 @pytest.fixture
@@ -88,12 +141,14 @@ async def test_everything_is_in_the_columns_at_the_end(tmp_path: Path, feed: Fee
     store = open_store(tmp_path, stats=stats)
     send, receive = trio.open_memory_channel[Batch](2)
     async with trio.open_nursery() as nursery:
-        await nursery.start(run_writer, store, receive, config_of(tmp_path), stats)
+        run = partial(run_writer, store, receive, config_of(tmp_path), stats, gate=NoGate())
+        await nursery.start(run)
         with send:
             for number in range(20):
                 await send.send(feed.trades("BTC-USD", [NOON + number]))
     assert read_column(tmp_path, "BTC-USD", TRADES, "trade_id").tolist() == list(range(1, 21))
     assert (stats.rows, stats.checkpoints, stats.oldest_pending_ns, store.pending_bytes) == (20, 1, 0, 0)
+    assert stats.disk_free_bytes > 0
     crash(store)
     open_store(tmp_path, stats=stats).close()
     assert stats.recovered_rows == 0
@@ -148,8 +203,8 @@ async def test_large_commit_does_not_wait(
 async def test_full_store_stops_the_channel(
     tmp_path: Path, feed: Feed, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
 ) -> None:
-    """With too much in memory nothing more is received, and an apply is asked for at once."""
-    monkeypatch.setattr(writer, "_MAX_PENDING_BYTES", 3 * TRADES.row.itemsize)
+    """With too much that is not applied nothing more is received, and an apply is asked for at once."""
+    monkeypatch.setattr(writer, "_MAX_BACKLOG_BYTES", 3 * TRADES.row.itemsize)
     store = FakeStore(apply_secs=8)
     send, receive = trio.open_memory_channel[Batch](0)
     async with trio.open_nursery() as nursery:
@@ -166,29 +221,115 @@ async def test_full_store_stops_the_channel(
 
 
 def test_slow_apply_is_done_less_often(tmp_path: Path) -> None:
-    """An apply gets at most half the time, but the promised interval goes before that."""
-    task = writer._Writer(open_store(tmp_path), config_of(tmp_path), WriterStats())
+    """An apply gets a third of the time at most."""
+    task = writer._Writer(open_store(tmp_path), config_of(tmp_path), WriterStats(), NoGate())
     assert task._pause_after(0.0) == 1.0
     assert task._pause_after(0.25) == 0.75
-    assert task._pause_after(2.0) == 2.0
-    assert task._pause_after(4.0) == 1.0
-    assert task._pause_after(9.0) == 0.0
+    assert task._pause_after(0.5) == 1.0
+    assert task._pause_after(4.0) == 8.0
     task.store.close()
 
 
-async def test_failure_ends_the_writer(tmp_path: Path, feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk that fails ends the task with a storage error, and senders see the channel broken."""
+@pytest.mark.usefixtures("inline_threads")
+async def test_days_are_sealed_in_steps(tmp_path: Path, feed: Feed, autojump_clock: MockClock) -> None:
+    """A day that is over is closed and sealed, and column files grow between the steps."""
+    store = FakeStore(due_day=20_300)
+    send, receive = trio.open_memory_channel[Batch](10)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(store.write, receive, config_of(tmp_path), WriterStats())
+        await trio.sleep(5)
+        send.close()
+    assert len(store.seals) == 3
+    assert store.seals[-1] - store.seals[0] < 1
 
-    def fail(_: int) -> None:
-        raise OSError(28, "No space left on device")
+
+@pytest.mark.usefixtures("inline_threads")
+async def test_quiet_logger_leaves_marks(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """While nothing comes, the journal still tells that the logger ran."""
+    store = FakeStore()
+    send, receive = trio.open_memory_channel[Batch](10)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(store.write, receive, config_of(tmp_path), WriterStats())
+        await trio.sleep(100)
+        send.close()
+    assert len(store.marks) >= 3
+
+
+@pytest.mark.usefixtures("inline_threads")
+async def test_full_disk_pauses_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    """The gate is closed before anything is received, and opened when there is room again."""
+    free = 10 * 1024**2
+    monkeypatch.setattr(disk, "free_space", lambda _: (free, 64 * 1024**2))
+    storage = attrs.evolve(SMALL, disk_reserve_bytes=16 * 1024**2)
+    gate, stats = NoGate(), WriterStats()
+    send, receive = trio.open_memory_channel[Batch](1)
+    async with trio.open_nursery() as nursery:
+        config = config_of(tmp_path, storage)
+        await nursery.start(
+            partial(run_writer, cast("Store", FakeStore()), receive, config, stats, gate=gate)
+        )
+        assert "10.0 MiB free" in gate.reasons[0]
+        free = 40 * 1024**2
+        await trio.sleep(3)
+        assert gate.reasons[-1] == ""
+        assert stats.disk_free_bytes == free
+        send.close()
+
+
+async def test_failing_journal_holds_rows(
+    tmp_path: Path, feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows wait in memory while the journal fails, and nothing more is taken once there are too many."""
+    failing = True
+    sync_data = disk.sync_data
+
+    def fail(fd: int) -> None:
+        if failing:
+            raise OSError(28, "No space left on device")
+        sync_data(fd)
 
     monkeypatch.setattr(disk, "sync_data", fail)
+    monkeypatch.setattr(writer, "_MAX_HELD_BYTES", 1)
+    monkeypatch.setattr(writer, "_RETRY_SECS", 0.05)
     store = open_store(tmp_path)
+    stats = WriterStats()
+    send, receive = trio.open_memory_channel[Batch](0)
+    async with trio.open_nursery() as nursery:
+        storage = attrs.evolve(SMALL, journal_sync_secs=0.01)
+        run = partial(run_writer, store, receive, config_of(tmp_path, storage), stats, gate=NoGate())
+        nursery.start_soon(run)
+        await send.send(feed.trades("X", [NOON]))
+        with trio.fail_after(5):
+            while not store.held_bytes:  # noqa: ASYNC110 - a plain number
+                await trio.sleep(0.01)
+        with trio.move_on_after(0.2) as waiting:
+            await send.send(feed.trades("X", [NOON + 1]))
+        assert waiting.cancelled_caught
+        assert store.held_bytes > 0
+        assert stats.oldest_pending_ns == NOON + 5
+        failing = False
+        await send.send(feed.trades("X", [NOON + 2]))
+        send.close()
+    assert read_column(tmp_path, "X", TRADES, "trade_id").tolist() == [1, 3]
+    store.close()
+
+
+async def test_failure_ends_the_writer(tmp_path: Path, feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What can't be tried again ends the task with a storage error, and senders see the channel broken."""
+    store = open_store(tmp_path)
+
+    def fail(*_: object) -> None:
+        raise StorageDamaged("the journal is gone")
+
+    monkeypatch.setattr(store._applier, "apply", fail)
     send, receive = trio.open_memory_channel[Batch](1)
-    with pytest.RaisesGroup(pytest.RaisesExc(StorageError, match="No space left"), flatten_subgroups=True):
+    with pytest.RaisesGroup(pytest.RaisesExc(StorageError, match="journal is gone"), flatten_subgroups=True):
         async with trio.open_nursery() as nursery:
             storage = attrs.evolve(SMALL, journal_sync_secs=0.01)
-            nursery.start_soon(run_writer, store, receive, config_of(tmp_path, storage), WriterStats())
+            config = config_of(tmp_path, storage, flush=0.05)
+            nursery.start_soon(partial(run_writer, store, receive, config, WriterStats(), gate=NoGate()))
             await send.send(feed.trades("X", [NOON]))
             await trio.sleep_forever()
     with pytest.raises(trio.BrokenResourceError):
@@ -212,7 +353,8 @@ async def test_cancelled_writer_lets_its_commit_finish(tmp_path: Path, feed: Fee
         patched.setattr(disk, "sync_data", slow)
         async with trio.open_nursery() as nursery:
             storage = attrs.evolve(SMALL, journal_sync_secs=0.01)
-            nursery.start_soon(run_writer, store, receive, config_of(tmp_path, storage), WriterStats())
+            config = config_of(tmp_path, storage)
+            nursery.start_soon(partial(run_writer, store, receive, config, WriterStats(), gate=NoGate()))
             await send.send(feed.trades("X", [NOON]))
             assert await trio.to_thread.run_sync(syncing.wait, 5)
             nursery.cancel_scope.cancel()

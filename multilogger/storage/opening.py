@@ -1,0 +1,65 @@
+"""A start: recovery, and who applies from there on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import attrs
+
+from multilogger.config import StorageConfig
+from multilogger.config.policy import ExchangePolicy
+from multilogger.storage.applier import Applier
+from multilogger.storage.checkpoint import StreamState
+from multilogger.storage.columns import Key
+from multilogger.storage.layout import Paths
+from multilogger.storage.lock import WriterLock
+from multilogger.storage.partition import Partition
+from multilogger.storage.recovery import Recovered, recover
+from multilogger.storage.remote import RemoteApplier
+
+
+@attrs.frozen(eq=False)
+class Opened:
+    """A data path that was recovered, and is being applied to."""
+
+    paths: Paths
+    applier: Applier | RemoteApplier
+    recovered: Recovered
+    journal_directories: Sequence[Path]
+    streams: list[StreamState]
+    """As they were at the end of the recovery."""
+    partitions: Mapping[Key, Partition]
+    """The same; the applier's own ones change."""
+
+
+def open_applier(
+    paths: Paths,
+    settings: StorageConfig,
+    policies: Mapping[str, ExchangePolicy],
+    lock: WriterLock,
+    *,
+    in_process: bool,
+) -> Opened:
+    """Recover a data path.
+
+    Args:
+        paths: where things are.
+        settings: ``[storage]``.
+        policies: permissions and retention by exchange.
+        lock: held; another process that applies holds it too.
+        in_process: whether this process applies.
+    """
+    applier = Applier(paths, settings, policies)
+    try:
+        recovered = recover(applier)
+        streams, _ = applier.states()
+        partitions = dict(applier.columns.partitions)
+    except BaseException:
+        applier.close()
+        raise
+    chosen: Applier | RemoteApplier = applier
+    if not in_process:
+        applier.close()
+        chosen = RemoteApplier(paths.data, settings, policies, lock)
+    return Opened(paths, chosen, recovered, applier.journal_directories, streams, partitions)
