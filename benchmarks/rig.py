@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -31,6 +32,18 @@ from multilogger.storage.store import Store
 from multilogger.storage.writer import run_writer
 
 MEASURED_CPU, BLASTER_CPU = 0, 1
+
+
+@attrs.frozen
+class NeverPaused:
+    """The gate of a benchmark: a disk too full to record is too full to measure."""
+
+    def pause(self, reason: str, *, cause: str = "") -> None:
+        """Give up."""
+        raise SystemExit(f"{cause}: {reason}")
+
+    def resume(self) -> None:
+        """Nothing was paused."""
 
 
 @attrs.frozen
@@ -121,7 +134,7 @@ async def log_while(
         exchange = kind(settings, Services(http_get=http.get, connector=connector))
         feed = Feed(symbols=table, stats=running.stats, quality=quality, send=send)
         pool = Pool(exchange, feed, config.logger.buffer_size, random.Random(1))
-        nursery.start_soon(run_writer, store, receive, config, running.writer)
+        nursery.start_soon(partial(run_writer, store, receive, config, running.writer, gate=NeverPaused()))
         nursery.start_soon(pool.run)
         pool.update(settings.symbols)
         figure = await body(running)

@@ -37,13 +37,15 @@ class Source:
     now: int = _START
     serial: int = 0
 
-    def batches(self, table_symbols: SymbolTable, rows: int, seconds: float) -> list[Batch]:
+    def batches(
+        self, table_symbols: SymbolTable, rows: int, seconds: float, *, handovers: int = _HANDOVERS
+    ) -> list[Batch]:
         """Return the batches of one commit."""
         made = []
-        for _ in range(_HANDOVERS):
-            count = max(rows // _HANDOVERS // 2, 1)
-            tables = {table.number: self._rows(table, count, seconds / _HANDOVERS) for table in (MD, TRADES)}
-            self.now += int(seconds / _HANDOVERS * 1e9)
+        for _ in range(handovers):
+            count = max(rows // handovers // 2, 1)
+            tables = {table.number: self._rows(table, count, seconds / handovers) for table in (MD, TRADES)}
+            self.now += int(seconds / handovers * 1e9)
             made.append(Batch(table_symbols, tables))
         return made
 

@@ -28,7 +28,6 @@ def check_day(files: DayFiles, counts: Counts) -> Iterator[Problem]:
     Raises:
         ArchiveError: they can't be read.
     """
-    counts.partitions += 1
     counts.rows += len(files.live or ())
     counts.late_rows += len(files.late or ())
     for part in filter(None, (files.live, files.late)):

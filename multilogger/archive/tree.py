@@ -57,14 +57,17 @@ class Place:
     directory: str
     table: Table
 
-    @property
-    def live(self) -> Path:
-        """The directory of the column files."""
+    live: Path = attrs.field(init=False, eq=False)
+    """The directory of the column files."""
+    late: Path = attrs.field(init=False, eq=False)
+    """The directory of the late partitions."""
+
+    @live.default
+    def _live(self) -> Path:
         return self.data / self.exchange / self.directory / self.table.name
 
-    @property
-    def late(self) -> Path:
-        """The directory of the late partitions."""
+    @late.default
+    def _late(self) -> Path:
         return Paths(self.data).late / self.exchange / self.directory / self.table.name
 
     def manifest(self, day: int) -> Path:

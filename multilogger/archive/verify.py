@@ -13,6 +13,7 @@ from typing import Final
 import attrs
 
 from multilogger.archive import tree
+from multilogger.archive.checkpoints import check_checkpoints
 from multilogger.archive.contents import check_day
 from multilogger.archive.inventory import (
     DayNames,
@@ -21,6 +22,7 @@ from multilogger.archive.inventory import (
     leftover_temporaries,
     take_inventory,
 )
+from multilogger.archive.journal import check_journal
 from multilogger.archive.reader import EPOCH, Archive, open_archive
 from multilogger.archive.report import Counts, Problem, Progress, VerifyReport
 from multilogger.archive.snapshot import open_day
@@ -41,16 +43,20 @@ def verify_archive(
     exchange: str | None = None,
     symbol: str | None = None,
     day: date | None = None,
+    journal_alternate: Path | None = None,
     progress: Progress | None = None,
     wait: Callable[[float], None] = time.sleep,
 ) -> VerifyReport:
     """Check everything below a data path, or a part of it. Works beside a running logger.
+
+    The journal and the checkpoints are looked at only where no part is asked for.
 
     Args:
         data_path: the data path.
         exchange: only this one.
         symbol: only this one, of ``exchange``; in the exchange's spelling, or its directory's name.
         day: only this UTC day.
+        journal_alternate: where else segments of the journal may be.
         progress: told how far it is, after each day.
         wait: waits so many seconds. Called at most once, if files are uneven and a logger runs.
 
@@ -65,11 +71,11 @@ def verify_archive(
     for place in places:
         run.check_place(place, only)
     run.check_again(wait)
-    if not run.counts.partitions and not run.problems:
+    if exchange is None and day is None:
+        run.check_own_files([] if journal_alternate is None else [journal_alternate])
+    if run.counts == Counts() and not run.problems:
         what = "".join(f" {asked}" for asked in (exchange, symbol, day) if asked is not None)
         raise ArchiveError(f"nothing to verify in {archive.data}{f' of{what}' if what else ''}")
-    if exchange is None and day is None and not run.running:
-        run.problems.extend(leftover_temporaries(archive.data))
     return VerifyReport(run.counts, tuple(run.problems), run.running)
 
 
@@ -131,6 +137,7 @@ class _Run:
 
     def check_day(self, place: Place, day: int, names: DayNames) -> None:
         """Check one day: that its files fit together, and what is in them."""
+        self.counts.partitions += 1
         if not self.running:
             self.problems += names.leftovers
         structure = look_at(place, day, names, running=self.running)
@@ -149,6 +156,16 @@ class _Run:
                 self.problems.extend(check_day(files, self.counts))
         except ArchiveError as error:
             self.problems.append(within(place.live, error))
+
+    def check_own_files(self, alternates: list[Path]) -> None:
+        """Check what the logger has for itself."""
+        paths = Paths(self.data)
+        self.counts.journal_frames, found = check_journal([paths.journal, *alternates], running=self.running)
+        self.problems += found
+        self.counts.checkpoints, found = check_checkpoints(self.data)
+        self.problems += found
+        if not self.running:
+            self.problems.extend(leftover_temporaries(self.data))
 
     def check_again(self, wait: Callable[[float], None]) -> None:
         """Look once more at what may only have been growing, and keep the problems whose files did not."""

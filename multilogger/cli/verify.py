@@ -53,7 +53,10 @@ def main(arguments: argparse.Namespace) -> int:
         raise StartupError("--symbol needs --exchange: the same name may be on several")
     if arguments.path is not None and arguments.config is not None:
         raise StartupError("PATH and --config are two data paths: give one")
-    path = arguments.path or read_config(arguments.config).logger.data_path
+    path, alternate = arguments.path, None
+    if path is None:
+        config = read_config(arguments.config)
+        path, alternate = config.logger.data_path, config.storage.journal_alternate
     try:
         with _progress() as progress:
             report = verify.verify_archive(
@@ -61,6 +64,7 @@ def main(arguments: argparse.Namespace) -> int:
                 exchange=arguments.exchange,
                 symbol=arguments.symbol,
                 day=arguments.day,
+                journal_alternate=alternate,
                 progress=progress,
             )
     except ArchiveError as error:
@@ -96,18 +100,25 @@ def _as_json(path: Path, report: VerifyReport) -> dict[str, Any]:
 
 
 def _summary(report: VerifyReport) -> str:
-    found = f"{len(report.problems):,} problem{'' if len(report.problems) == 1 else 's'}"
-    running = ", a logger runs" if report.logger_running else ""
-    return f"{_amounts(report.counts)}{running}: {found}"
+    count = len(report.problems)
+    found = _amount(count, "problem") if count else "no problem"
+    return f"{_amounts(report.counts)}{', a logger runs' if report.logger_running else ''}: {found}"
 
 
 def _amounts(counts: Counts) -> str:
-    parts = [
-        f"{counts.rows:,} rows",
-        f"{counts.late_rows:,} late",
-        f"{counts.partitions:,} days of tables, {counts.sealed_days:,} sealed",
-        f"{counts.files:,} files",
-        f"{counts.bytes:,} bytes",
-        f"{counts.journal_frames:,} journal frames",
-    ]
-    return ", ".join(parts)
+    days = "day of tables" if counts.partitions == 1 else "days of tables"
+    return ", ".join(
+        [
+            _amount(counts.rows, "row"),
+            f"{counts.late_rows:,} late",
+            f"{counts.partitions:,} {days}",
+            f"{counts.sealed_days:,} sealed",
+            _amount(counts.files, "file"),
+            _amount(counts.bytes, "byte"),
+            _amount(counts.journal_frames, "journal frame"),
+        ]
+    )
+
+
+def _amount(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

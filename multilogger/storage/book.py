@@ -38,7 +38,7 @@ class Numbered:
 class Book:
     """The partitions' row counts, the journal's rows included.
 
-    A row goes to its live partition if it is not older than that partition's newest, and its day isn't closed;
+    A row goes to its live partition if it is not older than the newest there, and its day isn't closed;
     else to the late one. Rows of days that can't be true go to a partition of the day they came.
 
     Args:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import errno
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-import attrs
 import numpy as np
 import structlog
 
@@ -20,27 +19,14 @@ from multilogger.storage.grouping import Merged
 from multilogger.storage.partition import Partition, choose_columns, keep_existing_columns, measure
 from multilogger.storage.rebuild import rebuild
 from multilogger.storage.repair import Loss, mend
+from multilogger.storage.runs import Key, Run, Values, newest_rows, runs
 from multilogger.storage.shelf import Shelf
 from multilogger.storage.streams import ABSURD, LATE, LIVE, Streams
-from multilogger.tables import Array, Column
 
 log = structlog.get_logger()
 
-Key = tuple[int, int]
-"""Stream number and day."""
-
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _DEFAULT: Final = ExchangePolicy()
-
-
-@attrs.frozen(eq=False)
-class Run:
-    """Rows of one partition within a :class:`Merged`: ``first`` to ``last`` (exclusive)."""
-
-    key: Key
-    start_row: int
-    first: int
-    last: int
 
 
 class Columns:
@@ -88,7 +74,7 @@ class Columns:
         count = 0
         failures: dict[Key, OSError] = {}
         for rows in merged:
-            values = _Values(rows)
+            values = Values(rows)
             for run in runs(rows):
                 try:
                     self._extend(run, values)
@@ -111,7 +97,7 @@ class Columns:
         if error.errno in _FULL:
             raise ColumnsUnavailable(f"disk full: {error}") from error
 
-    def _extend(self, run: Run, values: _Values) -> None:
+    def _extend(self, run: Run, values: Values) -> None:
         partition = self.partitions.get(run.key) or self._open(run)
         skip = partition.rows + partition.offset - run.start_row
         if skip < 0:
@@ -138,7 +124,7 @@ class Columns:
             if self._aliases and partition.kind == LIVE:
                 partition.link_aliases()
 
-    def _write(self, partition: Partition, values: _Values, first: int, last: int) -> bool:
+    def _write(self, partition: Partition, values: Values, first: int, last: int) -> bool:
         """Write rows behind those there are; False if a file is not as it was left."""
         rows, prefix, suffix, uneven = partition.rows, partition.prefix, partition.suffix, partition.uneven
         crcs = partition.crcs.copy()
@@ -190,7 +176,7 @@ class Columns:
     def _remember(self, rows: Merged, failed: Mapping[Key, OSError]) -> None:
         """Note what is asked for after a restart: times, last rows, trade ids."""
         starts = rows.bounds[:-1]
-        newest = _newest_rows(rows)
+        newest = newest_rows(rows)
         times = newest["time_ns"].tolist()
         trade_ids = rows.fields.get("trade_id")
         highest = None if trade_ids is None else np.maximum.reduceat(trade_ids, starts).tolist()
@@ -259,43 +245,6 @@ class Columns:
             partition.rows, partition.offset = found.rows, found.offset
             partition.last_time_ns, partition.uneven = found.last_time_ns, uneven
             self.partitions[key] = partition
-
-
-class _Values:
-    """The columns' values of some rows, each derived at its first use."""
-
-    def __init__(self, rows: Merged) -> None:
-        self._rows = rows
-        self._derived: dict[Column, memoryview] = {}
-
-    def of(self, column: Column) -> memoryview:
-        """Return the bytes of a column over all rows."""
-        data = self._derived.get(column)
-        if data is None:
-            with np.errstate(over="ignore", invalid="ignore"):  # beyond 32 bits: exact beside, or set aside
-                values = column.derive(self._rows.fields).astype(column.dtype, copy=False)
-            data = self._derived[column] = np.ascontiguousarray(values).view(np.uint8).data
-        return data
-
-
-def runs(rows: Merged) -> Iterator[Run]:
-    """Return the runs of each partition."""
-    bounds = rows.bounds.tolist()
-    found = zip(rows.streams.tolist(), rows.days.tolist(), rows.start_rows.tolist(), strict=True)
-    for index, (stream, day, start_row) in enumerate(found):
-        yield Run((stream, day), start_row, bounds[index], bounds[index + 1])
-
-
-def _newest_rows(rows: Merged) -> Array:
-    """Return the row with the highest time of each run, the last of equal ones; not always the last row."""
-    times = rows.fields["time_ns"]
-    highest = np.repeat(np.maximum.reduceat(times, rows.bounds[:-1]), np.diff(rows.bounds))
-    candidates = np.flatnonzero(times == highest)
-    indices = candidates[np.searchsorted(candidates, rows.bounds[1:]) - 1]
-    newest = np.zeros(len(indices), rows.table.row)
-    for name in rows.table.stored_fields:
-        newest[name] = rows.fields[name][indices]
-    return newest
 
 
 def _sync(path: str) -> None:

@@ -6,7 +6,7 @@ the writer's threads.
 """
 
 # The plain calls of os take the str paths of the hot path, and each is one system call:
-# ruff: noqa: PTH101, PTH102, PTH103, PTH104, PTH108, PTH112, PTH116, PTH120, PTH208, PTH211
+# ruff: noqa: PTH101, PTH102, PTH104, PTH108, PTH112, PTH116, PTH120, PTH208, PTH211
 from __future__ import annotations
 
 import ctypes
@@ -70,7 +70,11 @@ def read(fd: int, size: int, offset: int) -> bytes:
 
 
 def read_past_cache(path: str | Path, size: int) -> bytes | None:
-    """Return a file's first ``size`` bytes as the device has them, not the page cache; None where it can't be told."""
+    """Return a file's first ``size`` bytes as the device has them, not the page cache.
+
+    Returns:
+        The bytes; None where the filesystem can't tell.
+    """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECT | os.O_CLOEXEC)
     except OSError as error:

@@ -1,7 +1,7 @@
 """The manifest of a sealed day: what its column files are, beyond doubt.
 
-``manifest.{DD}.{MM}.{YY}.json`` beside the columns. Renaming it into place is what seals the day: from then on
-the files it describes are the day's, even while some still have their temporary names
+``manifest.{DD}.{MM}.{YY}.json`` beside the columns. Renaming it into place is what seals the day: from then
+on the files it describes are the day's, even while some still have their temporary names
 (``{column}.{DD}.{MM}.{YY}.bin.{generation}.tmp``).
 """
 

@@ -6,17 +6,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import attrs
+import numpy as np
 
 from multilogger.config import StorageConfig
 from multilogger.config.policy import ExchangePolicy
 from multilogger.storage.applier import Applier
 from multilogger.storage.checkpoint import StreamState
-from multilogger.storage.columns import Key
 from multilogger.storage.layout import Paths
 from multilogger.storage.lock import WriterLock
 from multilogger.storage.partition import Partition
 from multilogger.storage.recovery import Recovered, recover
 from multilogger.storage.remote import RemoteApplier
+from multilogger.storage.runs import Key
+from multilogger.storage.streams import LIVE
+from multilogger.tables import Array, Table
 
 
 @attrs.frozen(eq=False)
@@ -63,3 +66,21 @@ def open_applier(
         applier.close()
         chosen = RemoteApplier(paths.data, settings, policies, lock)
     return Opened(paths, chosen, recovered, applier.journal_directories, streams, partitions)
+
+
+def last_trade_ids(streams: Sequence[StreamState], exchange: str) -> dict[str, int]:
+    """Return the highest trade id of each venue symbol of an exchange."""
+    return {
+        state.entry.symbol: state.last_trade_id
+        for state in streams
+        if state.entry.exchange == exchange and state.entry.kind == LIVE and state.last_trade_id is not None
+    }
+
+
+def last_rows(streams: Sequence[StreamState], exchange: str, table: Table) -> dict[str, Array]:
+    """Return the newest row of each venue symbol of an exchange, as an array of one row of ``table.row``."""
+    return {
+        state.entry.symbol: np.frombuffer(state.last_row, table.row)
+        for state in streams
+        if state.entry.exchange == exchange and state.entry.table == table.number and state.last_row
+    }

@@ -11,7 +11,6 @@ import structlog
 from multilogger.storage import checkpoint as checkpoints
 from multilogger.storage import disk
 from multilogger.storage.applier import Applier, loss_note
-from multilogger.storage.columns import runs
 from multilogger.storage.extent import Position, Replayed
 from multilogger.storage.grouping import Merged, merge
 from multilogger.storage.notes import LossNote, NoteRecord, records_of
@@ -20,6 +19,7 @@ from multilogger.storage.payload import TableRows
 from multilogger.storage.quarantine import keep_damaged
 from multilogger.storage.repair import Loss, bridge, mend_short, settle_excess
 from multilogger.storage.replay import Damaged, Replay
+from multilogger.storage.runs import runs
 from multilogger.storage.segments import Closed, first_number, list_segments
 
 log = structlog.get_logger()

@@ -215,7 +215,7 @@ class RemoteApplier:
         try:
             self._process.wait(_CLOSE_SECS)
         except subprocess.TimeoutExpired:
-            log.error("the process that writes the column files does not end: it is killed", pid=self.pid)
+            log.warning("the process that writes the column files does not end: it is killed", pid=self.pid)
             self._process.kill()
             self._process.wait()
         if self._process.stdout is not None:

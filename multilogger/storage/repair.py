@@ -1,4 +1,4 @@
-"""Making files even: those that lost rows, those with more than the journal knows, and gaps in the journal."""
+"""Making files even: those that lost rows, those that are too long, and those the journal has gaps for."""
 
 from __future__ import annotations
 

@@ -1,41 +1,298 @@
-"""Sealing closed days."""
+"""The sealer: brings closed days to a new generation, many at a time so that they share the syncs.
+
+What happens to each day, and what a start does after a crash (``docs/storage.md``):
+
+1. its files are checked, and the next generation is written under temporary names; synced. What is left of
+   that is removed;
+2. the manifest is renamed into place: the new generation is the truth now; synced;
+3. the columns are renamed into place, the time column last. That is completed;
+4. a checkpoint; then the files of the late rows that were folded in are removed. So they are.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
-from multilogger.storage.catalog import Catalog
+import structlog
+
+from multilogger.errors import ColumnsUnavailable, StorageDamaged
+from multilogger.storage import disk
+from multilogger.storage.adoption import adopted_day
+from multilogger.storage.catalog import Catalog, CatalogError
+from multilogger.storage.checkpoint import NEVER
 from multilogger.storage.columns import Columns, Key
 from multilogger.storage.extent import Position
+from multilogger.storage.gaps import Coverage
+from multilogger.storage.manifest import Manifest
+from multilogger.storage.notes import records_of
 from multilogger.storage.partition import Partition
+from multilogger.storage.rebuild import rebuild
+from multilogger.storage.rollforward import days_of, roll_forward
 from multilogger.storage.saver import Saver
+from multilogger.storage.sealing import Prepared, Unsealed, prepare, seal_note
+from multilogger.storage.shelf import read_manifest
 from multilogger.storage.streams import ABSURD, LATE
+from multilogger.storage.switch import complete_switch, rename_columns, take_over, temporary_manifest
+from multilogger.storage.syncing import Syncer
+
+log = structlog.get_logger()
 
 
 class Sealer:
-    """Seals days. Belongs to the applier."""
+    """Seals closed days. Belongs to the applier, and is never used while rows are applied.
 
-    def __init__(self, columns: Columns, saver: Saver, catalog: Catalog) -> None:
+    Args:
+        columns: whose partitions.
+        saver: takes the checkpoints.
+        catalog: brought up to date before coverage is asked for.
+        aliases: whether the trade columns get their short names too.
+        clock: nanoseconds since the epoch; says when a day was sealed.
+    """
+
+    def __init__(
+        self,
+        columns: Columns,
+        saver: Saver,
+        catalog: Catalog,
+        *,
+        aliases: bool = False,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
         self._columns = columns
         self._saver = saver
         self._catalog = catalog
+        self._aliases = aliases
+        self._clock = clock
+        self._syncer = Syncer(columns.shelf.paths.data, saver)
+        self.sealed: list[Manifest] = []
+        """What the last step sealed, and those before it that failed on the way."""
+        self.failed: dict[Key, str] = {}
+        """Days, by the key of the live partition, whose files are not what was written; tried again when
+        another day is closed."""
+        self._told = True
+        self._closed_day = NEVER
+        self._unsealed: set[Key] = set()
+        """Live partitions that were sealed and have lost their manifest."""
+        self._switched: list[Prepared] = []
+        """Days of which the columns may not have been renamed into place."""
+        self._folded: list[str] = []
+        """Files of late rows that are in the columns."""
 
     def step(
-        self, closed_day: int, applied: Position, segment: int, monotonic: Callable[[], float], seconds: float
+        self,
+        closed_day: int,
+        applied: Position,
+        segment: int,
+        monotonic: Callable[[], float],
+        seconds: float,
+        *,
+        only_day: int | None = None,
     ) -> tuple[int, int, int]:
-        """Seal some days; return how many were sealed, how many failed, how many are left."""
-        return 0, 0, 0
+        """Seal some of the days that are closed, and take a checkpoint.
+
+        Args:
+            closed_day: days up to this one get no rows any more but late ones; all rows before are applied.
+            applied: up to where the journal is in the column files.
+            segment: the highest segment number there was.
+            monotonic: seconds.
+            seconds: begin no other day of a symbol's table after so long.
+            only_day: seal this day alone.
+
+        Returns:
+            How many days of a symbol's table were sealed, how many have files that are not what was written
+            (they are told of in the log, and left out until another day is closed), and how many are left.
+
+        Raises:
+            ColumnsUnavailable: the disk failed or is full; the next step goes on.
+        """
+        self._begin(closed_day)
+        try:
+            self._complete()
+            wanted = self._wanted(closed_day, only_day)
+            started = monotonic()
+            prepared, failures = self._prepare(wanted, lambda: monotonic() - started >= seconds)
+            self._switch(prepared, applied)
+            self._complete()
+            if self.sealed:
+                self._saver.save(applied, segment)
+                self.settle()
+        except OSError as error:
+            raise ColumnsUnavailable(f"days can't be sealed: {error}") from error
+        self._told = True
+        return len(self.sealed), failures, len(wanted) - len(prepared) - failures
+
+    def _begin(self, closed_day: int) -> None:
+        if self._told:
+            self.sealed, self._told = [], False
+        if closed_day > self._closed_day:
+            self._closed_day = closed_day
+            self.failed.clear()
+        self._saver.closed_day = max(self._saver.closed_day, closed_day)
+
+    def _wanted(self, closed_day: int, only_day: int | None) -> list[tuple[Key, Key | None]]:
+        """Return the live keys that are to be sealed, each with the late one, by day."""
+        partitions = self._columns.partitions
+        found = []
+        for live_key, late_key in days_of(self._columns).items():
+            live = partitions.get(live_key)
+            late = partitions[late_key] if late_key else None
+            fresh = live is not None and not self._is_sealed(live_key, live)
+            due = live_key[1] <= closed_day if only_day is None else live_key[1] == only_day
+            if due and (fresh or (late is not None and late.rows)) and live_key not in self.failed:
+                found.append((live_key, late_key))
+        return sorted(found, key=lambda keys: (keys[0][1], keys[0][0]))
+
+    def _is_sealed(self, key: Key, live: Partition) -> bool:
+        return not live.rows or (live.generation > 0 and key not in self._unsealed)
+
+    def _prepare(
+        self, wanted: Sequence[tuple[Key, Key | None]], is_over: Callable[[], bool]
+    ) -> tuple[list[Prepared], int]:
+        """Write the next generation of some days, durably; return them and how many are damaged."""
+        prepared: list[Prepared] = []
+        failures = 0
+        if not wanted:
+            return prepared, failures
+        with self._abandoning(prepared), self._coverage() as coverage:
+            for live_key, late_key in wanted:
+                try:
+                    prepared.append(self._prepare_day(live_key, late_key, coverage))
+                except StorageDamaged as error:
+                    failures += 1
+                    self._leave_out(live_key, str(error))
+                if is_over():
+                    break
+            if prepared:
+                self._syncer.sync_files(prepared)
+        return prepared, failures
+
+    def _leave_out(self, key: Key, why: str) -> None:
+        self.failed[key] = why
+        log.error("a day can't be sealed: its files are damaged", day=key[1], why=why)
+
+    def _prepare_day(self, live_key: Key, late_key: Key | None, coverage: Coverage) -> Prepared:
+        live = self._columns.partitions.get(live_key) or self._open(live_key)
+        late = self._columns.partitions[late_key] if late_key else None
+        for partition in (live, late):
+            if partition is not None and partition.suspect:
+                rebuild(partition)
+        previous = read_manifest(live.manifest_path, self._columns.shelf.paths.quarantine)
+        entry, table = live.stream.entry, live.stream.table.name
+        return prepare(
+            Unsealed(live_key, live, late_key, late, previous),
+            coverage=coverage.summary(entry.exchange, entry.symbol, table, live.day),
+            policy=self._columns.policy(live),
+            now_ns=self._clock(),
+        )
+
+    def _open(self, key: Key) -> Partition:
+        """Return a live partition of which only late rows are known."""
+        shelf = self._columns.shelf
+        live = shelf.blank(*key)
+        manifest = read_manifest(live.manifest_path, shelf.paths.quarantine)
+        if manifest is None:
+            return adopted_day(shelf, *key)
+        complete_switch(live, manifest)
+        return live
+
+    def _coverage(self) -> Coverage:
+        try:
+            self._catalog.update()
+        except CatalogError as error:
+            log.warning("the catalog can't be brought up to date", error=str(error))
+        notes = [record.note for record in self._saver.waiting]
+        return Coverage(self._columns.shelf.paths.catalog, notes)
+
+    @contextmanager
+    def _abandoning(self, prepared: Sequence[Prepared]) -> Iterator[None]:
+        """If the disk fails, remove what was prepared; all of it is written anew then."""
+        try:
+            yield
+        except (OSError, ColumnsUnavailable):
+            _abandon(prepared)
+            raise
+
+    def _switch(self, prepared: Sequence[Prepared], applied: Position) -> None:
+        """Make the new generation the truth, on the disk and in memory."""
+        switched: list[Prepared] = []
+        try:
+            for it in prepared:
+                live = it.day.live
+                disk.rename(Path(temporary_manifest(live)), Path(live.manifest_path))
+                self._enter(it)
+                switched.append(it)
+        except OSError:
+            _abandon(prepared[len(switched) :])
+            raise
+        finally:
+            self._saver.waiting += records_of(applied.sequence, [seal_note(it.manifest) for it in switched])
+
+    def _enter(self, prepared: Prepared) -> None:
+        day, columns = prepared.day, self._columns
+        take_over(day.live, prepared.manifest)
+        columns.partitions[day.key] = day.live
+        columns.touched.discard(day.key)  # what was written to it is durable by now
+        if day.late_key:
+            late = columns.shelf.blank(*day.late_key, generation=prepared.manifest.generation)
+            late.offset = prepared.manifest.journal.late
+            columns.partitions[day.late_key] = late
+            columns.touched.discard(day.late_key)
+        self._unsealed.discard(day.key)
+        self._switched.append(prepared)
+        self.sealed.append(prepared.manifest)
+
+    def _complete(self) -> None:
+        """Rename the columns of switched days into place."""
+        if any(it.rewritten for it in self._switched):
+            self._syncer.sync_names(self._switched)
+        folded = []
+        for it in self._switched:
+            rename_columns(it.day.live, it.columns, it.manifest.generation)
+            if self._aliases and it.rewritten:
+                it.day.live.link_aliases()
+            late = it.day.late
+            if late is not None and late.rows:
+                folded += [late.path(column) for column in late.columns]
+        self._syncer.sync_directories(self._switched)
+        self._switched = []
+        self._folded += folded
 
     def settle(self) -> None:
-        """Remove what no checkpoint needs any more."""
+        """Remove the files of late rows that are in the columns; to be called after each checkpoint."""
+        try:
+            while self._folded:
+                disk.unlink(self._folded[-1])
+                self._folded.pop()
+        except OSError as error:
+            log.warning("files of late rows that were folded in can't be removed now", error=str(error))
 
     def is_done(self, key: Key, partition: Partition) -> bool:
-        """Return whether nothing of a partition is left to seal."""
+        """Return whether nothing of a partition is left to seal, so that its files speak for it."""
         if partition.kind == ABSURD:
             return True
         if partition.kind == LATE:
             return not partition.rows
-        return partition.generation > 0
+        return self._is_sealed(key, partition) and all(it.day.key != key for it in self._switched)
 
     def roll_forward(self) -> None:
-        """Complete the seals that an earlier stop interrupted."""
+        """Complete the seals and removals that a stop interrupted; to be called before anything is replayed.
+
+        Raises:
+            ColumnsUnavailable: the disk fails.
+        """
+        try:
+            found = roll_forward(self._columns, self._clock())
+        except OSError as error:
+            raise ColumnsUnavailable(f"an interrupted seal can't be completed: {error}") from error
+        self._unsealed, self._folded = found.unsealed, found.folded
+        self._saver.waiting += records_of(self._saver.saved.sequence, found.notes)
+
+
+def _abandon(prepared: Sequence[Prepared]) -> None:
+    # What can't be removed now is removed by the next attempt, or the next start.
+    with suppress(OSError):
+        for it in prepared:
+            it.abandon()

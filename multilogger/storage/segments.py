@@ -151,7 +151,7 @@ class SegmentPool:
     ) -> None:
         self._directory = directory
         self._segment_bytes = max(segment_bytes, MIN_SEGMENT_BYTES)
-        self._spares = spares
+        self._spares = self._kept = spares
         self._lock = threading.Lock()
         self._closed = [found for found in closed if found.segment.path.parent == directory]
         self._free: list[Path] = []
@@ -251,7 +251,7 @@ class SegmentPool:
             self._closed.append(Closed(segment, last_sequence, reusable))
 
     def drop(self, segment: Segment) -> None:
-        """Remove a segment in which nothing became durable, at the latest when others are retired."""
+        """Remove a segment in which nothing became durable, later if that fails now."""
         if not _discard(segment.path):
             self.close(segment, 0, reusable=False)
 
@@ -271,6 +271,8 @@ class SegmentPool:
         """
         with self._lock:
             done = [closed for closed in self._closed if closed.last_sequence <= sequence]
+            # As many as are filled between two checkpoints: else they would be made anew each time.
+            self._kept = max(self._spares, len(done) + 1)
         # Older ones first: frames that were given up must not outlive the segment that replaces them.
         for closed in sorted(done, key=lambda closed: closed.segment.number):
             self._free_segment(closed)
@@ -281,7 +283,7 @@ class SegmentPool:
 
     def _free_segment(self, closed: Closed) -> None:
         path = closed.segment.path
-        wanted = closed.reusable and len(self._free) < self._spares
+        wanted = closed.reusable and len(self._free) < self._kept
         if not wanted or disk.length_of(path) != self._segment_bytes:
             disk.unlink(path)
             return

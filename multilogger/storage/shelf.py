@@ -88,5 +88,5 @@ def read_manifest(path: str, quarantine: Path) -> Manifest | None:
     except StorageDamaged as error:
         disk.make_directories(quarantine)
         disk.rename(Path(path), quarantine / "+".join(Path(path).parts[-4:]))
-        log.error("manifest set aside: its day counts as not sealed", path=path, error=str(error))
+        log.warning("manifest set aside: its day counts as not sealed", path=path, error=str(error))
         return None

@@ -65,6 +65,8 @@ class Space:
     days_left: float
     """Until the reserve is touched, at the rate of late; inf while the disk isn't known to fill."""
     verdict: Verdict
+    missing_bytes: int
+    """What has to be removed before recording goes on; 0 while there is room."""
 
     @property
     def reason(self) -> str:
@@ -103,7 +105,11 @@ class DiskGuard:
         """
         free, total = disk.free_space(self._path)
         self._growth.note(self._monotonic(), free)
-        self._verdict = self._judge(free, total)
+        wanted = self._reserve
+        if self._verdict is Verdict.LOW:
+            wanted += _margin(self._reserve, total)
+        self._verdict = Verdict.OK if free >= wanted else Verdict.LOW
+        missing = 0 if self._verdict is Verdict.OK else self._reserve + _margin(self._reserve, total) - free
         return Space(
             path=self._path,
             free_bytes=free,
@@ -111,13 +117,8 @@ class DiskGuard:
             reserve_bytes=self._reserve,
             days_left=self._growth.days_until(free - self._reserve),
             verdict=self._verdict,
+            missing_bytes=missing,
         )
-
-    def _judge(self, free: int, total: int) -> Verdict:
-        wanted = self._reserve
-        if self._verdict is Verdict.LOW:
-            wanted += _margin(self._reserve, total)
-        return Verdict.OK if free >= wanted else Verdict.LOW
 
 
 def _margin(reserve: int, total: int) -> int:

@@ -16,7 +16,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import structlog
 
 from multilogger.batch import Batch
@@ -26,19 +25,14 @@ from multilogger.errors import ColumnsUnavailable, JournalUnavailable, StorageEr
 from multilogger.stats import WriterStats
 from multilogger.storage import disk
 from multilogger.storage.committer import Committer
-from multilogger.storage.extent import Position
+from multilogger.storage.follower import Follower
 from multilogger.storage.layout import Paths, day_of
 from multilogger.storage.lock import WriterLock, prepare_directories
-from multilogger.storage.notes import LossNote, Note
-from multilogger.storage.opening import Opened, open_applier
-from multilogger.storage.streams import LIVE
+from multilogger.storage.notes import Note
+from multilogger.storage.opening import Opened, last_rows, last_trade_ids, open_applier
 from multilogger.tables import Array, Table
 
 log = structlog.get_logger()
-
-_KEPT_DAYS: Final = 2
-"""Sealed partitions older than this that nothing is written to are forgotten; their files speak for them."""
-
 
 _HOUR_NS: Final = 3600 * 1_000_000_000
 _NOON_HOURS: Final = (12, 14)
@@ -63,25 +57,31 @@ class Store:
     ) -> None:
         self._settings = settings
         self._stats = stats
-        self._clock = clock
         self._calendar = calendar
         self._held = held
         self._lock = threading.Lock()
         self._failed = ""
         self._known = opened.streams
-        self._applier = opened.applier
         self._committer = Committer(
             opened, settings, stats, clock, calendar=calendar, monotonic=monotonic, lock=self._lock
         )
         held.callback(self._committer.journal.close)
-        self._backlog, self._book = self._committer.backlog, self._committer.book
+        self._book = self._committer.book
         found = opened.recovered
-        self._retire(found.checkpoint)
-        self._applied = self._saved = found.position
+        self._follower = Follower(
+            opened.applier,
+            self._committer,
+            found,
+            stats,
+            clock=clock,
+            calendar=calendar,
+            lock=self._lock,
+        )
         self.stopped_ns = found.stopped_ns
         """When the last run wrote its last frame, nanoseconds since the epoch; 0 if there was none."""
         stats.recovered_rows = found.rows
-        self._count_losses(found.losses)
+        stats.lost_rows += sum(loss.rows for loss in found.losses)
+        stats.repaired_partitions += len(found.losses)
 
     @classmethod
     def open(
@@ -141,7 +141,6 @@ class Store:
             JournalUnavailable: they are not durable, and wait in memory; the next commit tries again.
             StorageError: they may not be; the store takes no more rows.
         """
-        self._refuse_if_failed()
         with self._failing("commit"):
             self._committer.commit(batches)
 
@@ -151,7 +150,6 @@ class Store:
         Raises:
             JournalUnavailable: it can't be written now.
         """
-        self._refuse_if_failed()
         with self._failing("commit"):
             self._committer.mark()
 
@@ -166,25 +164,8 @@ class Store:
             ColumnsUnavailable: not all can be written now; the journal has them, apply again later.
             StorageError: what was committed can't be read back.
         """
-        self._refuse_if_failed()
-        while True:
-            with self._lock:
-                taken = self._backlog.first()
-            if not taken:
-                return
-            with self._failing("apply"):
-                done = self._applier.apply([extent for it in taken for extent in it.extents])
-            self._applied = taken[-1].extents[-1].position
-            with self._lock:
-                self._backlog.drop(taken)
-            self._count_losses(done.losses)
-            stats = self._stats
-            stats.apply_problem = ""
-            stats.flushes += 1
-            stats.flush_seconds += done.seconds
-            stats.flush_seconds_last = done.seconds
-            stats.rows_in_columns += done.rows
-            stats.unapplied_bytes, stats.oldest_unapplied_ns = self._backlog.nbytes, self._backlog.oldest_ns
+        with self._failing("apply"):
+            self._follower.apply()
 
     def checkpoint(self) -> None:
         """Make the column files durable, and free the part of the journal that is no longer needed.
@@ -192,32 +173,21 @@ class Store:
         Raises:
             ColumnsUnavailable: they can't be made durable now; nothing was freed.
         """
-        self._refuse_if_failed()
-        before = self._saved
-        if self._applied == before:
-            return
-        oldest = day_of(self._calendar()) - _KEPT_DAYS
         with self._failing("checkpoint"):
-            saved = self._applier.checkpoint(self._committer.journal.last_segment, oldest)
-            self._saved = saved.position
-            # Only up to the checkpoint before: should the new one become unreadable, that one can be used.
-            self._retire(before)
-        with self._lock:
-            if not self._backlog.nbytes:
-                self._book.forget_before(min([oldest, *saved.days]))
-        self._stats.checkpoints += 1
-        self._stats.checkpoint_ns = self._clock()
-
-    def _retire(self, position: Position) -> None:
-        for pool in self._committer.pools:
-            pool.retire(position.sequence)
+            self._follower.checkpoint()
 
     def prepare_spares(self) -> None:
-        """Make free segments, if some are missing: the journal lives on them while the disk is full."""
-        with disk.storage_errors("a spare segment"):
+        """Make free segments, if some are missing: the journal lives on them while the disk is full.
+
+        Raises:
+            ColumnsUnavailable: the disk takes none now.
+        """
+        try:
             for pool in self._committer.pools:
                 while pool.prepare():
                     pass
+        except OSError as error:
+            raise ColumnsUnavailable(f"a free segment: {error}") from error
 
     def day_to_close(self) -> int | None:
         """Return the newest day that is over for long enough, None if it is closed already."""
@@ -242,14 +212,8 @@ class Store:
         Raises:
             ColumnsUnavailable: the disk failed or is full; go on later.
         """
-        # Rows that were committed for a day before it was closed belong to its live partition.
-        self.apply()
         with self._failing("seal"):
-            done = self._applier.seal(self._book.closed_day, seconds)
-        self._stats.sealed_days += done.sealed
-        self._stats.seal_failures += done.failures
-        self._count_losses(done.losses)
-        return done.remaining
+            return self._follower.seal_step(seconds)
 
     def retain_step(self, seconds: float, needed_bytes: int = 0) -> bool:
         """Remove some of the days that are not to be kept, for about so long.
@@ -261,16 +225,8 @@ class Store:
         Returns:
             Whether there is nothing more to remove.
         """
-        self._refuse_if_failed()
         with self._failing("retention"):
-            done = self._applier.retain(day_of(self._calendar()), seconds, needed_bytes)
-        self._stats.removed_days += done.days
-        self._stats.removed_bytes += done.bytes
-        return done.finished
-
-    def _count_losses(self, losses: Sequence[LossNote]) -> None:
-        self._stats.lost_rows += sum(loss.rows for loss in losses)
-        self._stats.repaired_partitions += len(losses)
+            return self._follower.retain_step(seconds, needed_bytes)
 
     def close(self) -> None:
         """Apply, checkpoint and let another writer in; after a failure only the last.
@@ -294,7 +250,7 @@ class Store:
     @property
     def pending_bytes(self) -> int:
         """Size of the journal's part that is not in the column files yet."""
-        return self._backlog.nbytes
+        return self._committer.backlog.nbytes
 
     @property
     def journal_bytes(self) -> int:
@@ -308,13 +264,7 @@ class Store:
 
     def last_trade_ids(self, exchange: str) -> dict[str, int]:
         """Return the highest trade id of each venue symbol of an exchange that was on disk at the start."""
-        return {
-            state.entry.symbol: state.last_trade_id
-            for state in self._known
-            if state.entry.exchange == exchange
-            and state.entry.kind == LIVE
-            and state.last_trade_id is not None
-        }
+        return last_trade_ids(self._known, exchange)
 
     def last_rows(self, exchange: str, table: Table) -> dict[str, Array]:
         """Return the newest row of each venue symbol of an exchange that was on disk at the start.
@@ -322,19 +272,13 @@ class Store:
         Returns:
             Arrays of one row of ``table.row``; the fields ``symbol`` and ``pad`` mean nothing.
         """
-        return {
-            state.entry.symbol: np.frombuffer(state.last_row, table.row)
-            for state in self._known
-            if state.entry.exchange == exchange and state.entry.table == table.number and state.last_row
-        }
-
-    def _refuse_if_failed(self) -> None:
-        if self._failed:
-            raise StorageError(f"the store failed before: {self._failed}")
+        return last_rows(self._known, exchange, table)
 
     @contextmanager
     def _failing(self, doing: str) -> Iterator[None]:
         """Let failures through that can be tried again; after any other the store takes nothing more."""
+        if self._failed:
+            raise StorageError(f"the store failed before: {self._failed}")
         try:
             with disk.storage_errors(doing):
                 yield

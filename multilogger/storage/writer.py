@@ -5,12 +5,13 @@
     run_writer
     ├─ commit_all        until the channel ends; a mark in the journal now and then while nothing comes
     ├─ grow_columns      every second, longer where that costs much
+    ├─ keep_spares       free journal segments are made ahead
     ├─ take_checkpoints  every ``checkpoint_secs``, sooner after much journal
     ├─ seal_days         half an hour after midnight, in small steps
     ├─ remove_days       at noon, in small steps
     └─ watch_space       pauses recording while the disk is nearly full
 
-All but the first use the applier, one at a time.
+All but the first two use the applier, one at a time.
 """
 
 from __future__ import annotations
@@ -42,8 +43,10 @@ _CHECKPOINT_BYTES: Final = 256 * 1024 * 1024
 """A checkpoint is due after this much journal, however young: it bounds recovery and disk."""
 _APPLY_SECS: Final = 1.0
 """Column files grow this often as long as that costs little."""
-_REST: Final = 2.0
-"""And then rest at least so many times as long as it took, whatever the flush interval: a third of a core."""
+_REST: Final = 4.0
+"""And then rest so many times as long as it took, if the flush interval allows: a fifth of a core."""
+_SHORTEST_REST: Final = 2.5
+"""And at least so many times, whatever the flush interval says."""
 _LOOK_SECS: Final = 1.0
 """How often clock and disk are looked at."""
 _RETRY_SECS: Final = 2.0
@@ -83,6 +86,7 @@ async def run_writer(
     with batches:
         async with trio.open_nursery() as nursery:
             await nursery.start(writer.watch_space)
+            nursery.start_soon(writer.keep_spares)
             for task in (writer.grow_columns, writer.take_checkpoints, writer.seal_days, writer.remove_days):
                 nursery.start_soon(task)
             task_status.started()
@@ -199,27 +203,29 @@ class _Writer:
         return min(_APPLY_SECS, self.config.logger.flush_interval_secs)
 
     def _pause_after(self, took: float) -> float:
-        """Rest long enough for an apply to take a third of a core at most."""
-        return max(self._apply_secs - took, took * _REST)
+        """Rest long enough for applying to take little of a core, even where the files are very many."""
+        allowed = self.config.logger.flush_interval_secs - took
+        return max(self._apply_secs - took, min(took * _REST, allowed), took * _SHORTEST_REST)
 
     async def take_checkpoints(self) -> NoReturn:
-        """Take checkpoints, and keep free segments ready."""
+        """Take checkpoints when they are due."""
         at, size = trio.current_time(), self.store.journal_bytes
-        await self._prepare_spares()
         while True:
             await trio.sleep(min(_LOOK_SECS, self.config.storage.checkpoint_secs))
             due = trio.current_time() - at >= self.config.storage.checkpoint_secs
             if due or self.store.journal_bytes - size >= _CHECKPOINT_BYTES:
                 size = self.store.journal_bytes
                 await self._with_applier(self.store.checkpoint)
-                await self._prepare_spares()
                 at = trio.current_time()
 
-    async def _prepare_spares(self) -> None:
-        try:
-            await trio.to_thread.run_sync(self.store.prepare_spares)
-        except JournalUnavailable as error:
-            log.warning("no free segments can be made", why=str(error))
+    async def keep_spares(self) -> NoReturn:
+        """Keep free segments ready, so that no commit has to make one."""
+        while True:
+            try:
+                await trio.to_thread.run_sync(self.store.prepare_spares)
+            except ColumnsUnavailable as error:
+                log.warning("no free journal segment can be made", why=str(error))
+            await trio.sleep(_LOOK_SECS)
 
     async def seal_days(self) -> NoReturn:
         """Close and seal each day some time after its end; first what an earlier run left unsealed."""

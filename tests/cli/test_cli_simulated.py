@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 import pytest
+import trio
 
 from multilogger.cli.common import wall_clock
 from multilogger.cli.main import build_parser
@@ -82,6 +83,7 @@ def test_time_goes_on_where_earlier_runs_left_it(
 @pytest.mark.parametrize("late", [0.0, 0.25])
 async def test_disturb(late: float) -> None:
     """Every exchange gets its disorder, for as long as it runs; none without a share."""
+    await trio.lowlevel.checkpoint()
     venues = demo_venues(1, 100, wall_clock, None)
     disturb(venues, late, 3)
     for venue in venues:

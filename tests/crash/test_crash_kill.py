@@ -77,6 +77,7 @@ def journalled(data: Path) -> dict[Partition, int]:
                 continue
             if header.type is FrameType.DICTIONARY:
                 entries.update({entry.number: entry for entry in decode_dictionary(payload)})
+            if header.type is not FrameType.ROWS:
                 continue
             for rows in decode(np.frombuffer(payload, np.uint8)):
                 for section in rows.sections:

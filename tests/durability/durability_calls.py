@@ -79,14 +79,23 @@ class SyncDirectory:
 
 @attrs.frozen
 class SyncAll:
-    """Everything was made durable."""
+    """Everything on one disk was made durable."""
+
+    disk: str
 
 
 @attrs.frozen
 class FailedSync:
-    """A sync failed: of a file, or of everything if that is None."""
+    """A sync of a file failed."""
 
-    file: int | None
+    file: int
+
+
+@attrs.frozen
+class FailedSyncAll:
+    """A sync of everything on one disk failed."""
+
+    disk: str
 
 
 Change = Write | Truncate
@@ -102,6 +111,7 @@ Call = (
     | SyncDirectory
     | SyncAll
     | FailedSync
+    | FailedSyncAll
 )
 
 
@@ -130,3 +140,8 @@ def parent(path: str) -> str:
 def base(path: str) -> str:
     """Return the last part of a path."""
     return path.rpartition("/")[2]
+
+
+def top(path: str) -> str:
+    """Return the first part of a path: each is a disk of its own."""
+    return path.partition("/")[0]

@@ -11,7 +11,9 @@ from durability_calls import Tree
 from durability_ledger import Expected, Ledger
 from durability_reader import Place, Seen, partitions
 
+from multilogger.storage.applier import Applier
 from multilogger.storage.layout import NANOS_PER_DAY
+from multilogger.storage.notes import CoverageNote, SealNote
 from multilogger.storage.store import Store
 from multilogger.storage.streams import ABSURD, LATE, LIVE
 from multilogger.tables import TABLES, TRADES, Array, Table
@@ -45,7 +47,8 @@ def _check_partition(seen: Seen, ledger: Ledger) -> Iterator[str]:
     if exact not in (0, [column.exact for column in seen.columns].count(True)):
         yield f"I3 {seen.place}: has {exact} of the exact columns"
     lengths = {column.name: len(seen.files[column.name]) / column.dtype.itemsize for column in present}
-    if set(lengths.values()) != {float(rows)} or not rows:
+    untouched = bool(rows) and serials.max() <= ledger.foreign.get(seen.table.number, 0)
+    if set(lengths.values()) != {float(rows)} and not untouched or not rows:
         yield f"I3 {seen.place}: the columns' rows are {lengths}"
         return
     if serials.min() < 1 or serials.max() > ledger.newest_serial(seen.table):
@@ -53,7 +56,7 @@ def _check_partition(seen: Seen, ledger: Ledger) -> Iterator[str]:
         return
     for column in present:
         expected = ledger.values(seen.table, column.name, raw=seen.place.kind == ABSURD)[serials]
-        if seen.files[column.name] != expected.tobytes():
+        if seen.files[column.name][: rows * column.dtype.itemsize] != expected.tobytes():
             yield f"I4 {seen.place}: {column.name} is not of the rows {serials.tolist()}"
     yield from _check_times(seen, ledger.rows(seen.table)["time_ns"][serials])
     yield from _check_manifest(seen)
@@ -166,11 +169,25 @@ def check_durable(visible: Seens, ledger: Ledger, expected: Expected) -> Iterato
             yield f"I7 {table.name} row {serial} can be seen before it is acknowledged"
 
 
-def check_store(store: Store, tree: Tree, ledger: Ledger) -> Iterator[str]:
-    """Check what a store says of the rows after a start: nothing lost, and the newest ones."""
+def check_store(store: Store, tree: Tree, ledger: Ledger, expected: Expected) -> Iterator[str]:
+    """Check what a store says after a start: nothing lost, the newest trades, every note once."""
     lost = store._stats.lost_rows
     if lost:
         yield f"I8 {lost} rows are reported lost"
+    yield from _check_newest(store, tree, ledger)
+    applier = store._applier
+    if isinstance(applier, Applier):
+        notes = [record.note for _, record in applier.notes.read()]
+        causes = [note.cause for note in notes if isinstance(note, CoverageNote)]
+        for cause in set(ledger.notes):
+            if not (cause in expected.noted) <= causes.count(cause) <= 1:
+                yield f"I1 note {cause!r} is there {causes.count(cause)} times"
+        for note in notes:
+            if isinstance(note, SealNote) and notes.count(note) > 1:
+                yield f"I1 {note} is there more than once"
+
+
+def _check_newest(store: Store, tree: Tree, ledger: Ledger) -> Iterator[str]:
     newest: dict[tuple[str, str], int] = {}
     for place, seen in partitions(tree).items():
         if seen.table is TRADES and place.kind != ABSURD:

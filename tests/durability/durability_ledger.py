@@ -41,6 +41,8 @@ class Expected:
     offered: dict[int, Array]
     leaving: set[tuple[str, int]]
     """Exchanges' days that are being removed, or are."""
+    noted: set[str]
+    """Notes that must be there."""
 
 
 @attrs.define(eq=False)
@@ -59,6 +61,10 @@ class Ledger:
     """After how many calls it was what time."""
     foreign: dict[int, int] = attrs.field(factory=dict)
     """By table, the highest serial of rows that were on disk before the first start."""
+    notes: list[str] = attrs.field(factory=list)
+    """Notes that were given to the store, by their causes."""
+    noted: list[tuple[int, str]] = attrs.field(factory=list)
+    """After how many calls each was acknowledged."""
     _packed: dict[int, bytearray] = attrs.field(
         factory=lambda: {table.number: bytearray(table.row.itemsize) for table in TABLES}
     )
@@ -106,6 +112,7 @@ class Ledger:
             self._count(self._acknowledgements, calls),
             self._count(self._offers, calls),
             {(exchange, day) for at, exchange, day in self._removals if at <= calls},
+            {cause for at, cause in self.noted if at <= calls},
         )
 
     def _count(self, events: list[_Event], calls: int) -> dict[int, Array]:
@@ -132,6 +139,8 @@ class Ledger:
             {number: owners.copy() for number, owners in self.owners.items()},
             [(0, time_ns) for at, time_ns in self.moments if at <= calls][-1:],
             self.foreign,
+            self.notes.copy(),
+            [(0, cause) for at, cause in self.noted if at <= calls],
             {number: packed.copy() for number, packed in self._packed.items()},
             [attrs.evolve(it, calls=0) for it in self._offers if it.calls <= calls],
             [attrs.evolve(it, calls=0) for it in self._acknowledgements if it.calls <= calls],

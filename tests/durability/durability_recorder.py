@@ -13,6 +13,7 @@ from durability_calls import (
     Call,
     Create,
     FailedSync,
+    FailedSyncAll,
     Link,
     MakeDirectory,
     Rename,
@@ -170,14 +171,14 @@ class Recorder:
         self.calls.append(SyncDirectory(name))
 
     def sync_filesystem(self, fd: int) -> None:
-        """Sync everything."""
+        """Sync everything on the data path's disk."""
         try:
             self._fail("sync_filesystem", "")
         except OSError:
-            self.calls.append(FailedSync(None))
+            self.calls.append(FailedSyncAll("data"))
             raise
         if self._syncs_all:
-            self.calls.append(SyncAll())
+            self.calls.append(SyncAll("data"))
 
     def rename(self, old: Path, new: Path) -> None:
         """Rename."""

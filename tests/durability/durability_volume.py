@@ -17,6 +17,7 @@ from durability_calls import (
     Change,
     Create,
     FailedSync,
+    FailedSyncAll,
     Link,
     MakeDirectory,
     Rename,
@@ -30,6 +31,7 @@ from durability_calls import (
     apply_change,
     base,
     parent,
+    top,
 )
 
 Node = int | str | None
@@ -85,7 +87,9 @@ def keep_all() -> Adversary:
 
 @attrs.define(eq=False)
 class _File:
-    durable: bytes
+    disk: str
+    """The first part of its path: what lies side by side at the top are disks of their own."""
+    durable: bytes = b""
     pending: list[Change] = attrs.field(factory=list)
     lost: bool = False
     """A sync failed: nothing more becomes durable."""
@@ -147,7 +151,7 @@ class Volume:
             node: Node = None
             if isinstance(found, bytes):
                 node = len(self._files)
-                self._files.append(_File(found))
+                self._files.append(_File(top(path), found))
             elif found is None:
                 self._directories[path] = _Directory()
             else:
@@ -170,9 +174,12 @@ class Volume:
             elif isinstance(call, SyncDirectory):
                 self._sync_directory(call.path)
             elif isinstance(call, SyncAll):
-                self._sync_all()
+                self._sync_all(call.disk)
             elif isinstance(call, FailedSync):
-                self._lose(call.file)
+                self._files[call.file].lost = True
+            elif isinstance(call, FailedSyncAll):
+                for file in self._files:
+                    file.lost = file.lost or (file.disk == call.disk and bool(file.pending))
             else:
                 self._name(call)
         return self
@@ -189,7 +196,7 @@ class Volume:
         node: Node = None
         if isinstance(call, Create):
             node = call.file
-            self._files.append(_File(b""))
+            self._files.append(_File(top(path)))
         elif isinstance(call, Link):
             node = call.target
         else:
@@ -207,12 +214,14 @@ class Volume:
         self._directories[new].change(coming)
         self._moves.append((old, leaving, new, coming))
 
-    def _sync_all(self) -> None:
+    def _sync_all(self, disk: str) -> None:
         for file in self._files:
-            file.sync()
-        for directory in self._directories.values():
-            directory.sync(len(directory.pending))
-        self._moves.clear()
+            if file.disk == disk:
+                file.sync()
+        for path, directory in self._directories.items():
+            if top(path) == disk:
+                directory.sync(len(directory.pending))
+        self._forget_moves()
 
     def _sync_directory(self, path: str) -> None:
         counts = dict.fromkeys(self._directories, 0)
@@ -223,15 +232,14 @@ class Volume:
                 counts[new] = max(counts[new], self._place(new, coming) + 1)
         for name, count in counts.items():
             self._directories[name].sync(count)
+        self._forget_moves()
+
+    def _forget_moves(self) -> None:
         self._moves = [move for move in self._moves if self._place(move[0], move[1]) >= 0]
 
     def _place(self, path: str, naming: _Naming) -> int:
         pending = self._directories[path].pending
         return pending.index(naming) if naming in pending else -1
-
-    def _lose(self, number: int | None) -> None:
-        for file in self._files if number is None else [self._files[number]]:
-            file.lost = file.lost or bool(file.pending)
 
     def survivors(self, adversary: Adversary) -> Tree:
         """Return what is there after a power cut."""

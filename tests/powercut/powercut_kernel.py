@@ -24,6 +24,7 @@ _libc: Final = ctypes.CDLL(None, use_errno=True)
 _NEW_MOUNTS: Final = 0x20000
 _RECURSIVE, _PRIVATE, _NO_SUID, _NO_DEVICES = 0x4000, 1 << 18, 2, 4
 _DETACH: Final = 2
+_SYS_ADMIN: Final = 21
 _PARENT_DEATH_SIGNAL: Final = 1
 _GET_FREE, _CONFIGURE = 0x4C82, 0x4C0A
 _AUTOCLEAR, _DIRECT_IO = 4, 16
@@ -35,16 +36,26 @@ _MAX_SECTORS_KB: Final = 64
 
 def missing() -> str | None:
     """Return what of this machine the rig lacks, None if it can run."""
-    if os.geteuid() != 0:
+    if not _may_mount():
         return "power cuts need root, for mounts"
-    for device in (Path("/dev/fuse"), Path("/dev/loop-control")):
-        if not os.access(device, os.R_OK | os.W_OK):
-            return f"power cuts need {device}"
-    if not (Path("/proc/self/ns/mnt").exists() and shutil.which("mkfs.ext4")):
-        return "power cuts need mount namespaces and mkfs.ext4"
+    for device in ("/dev/fuse", "/dev/loop-control"):
+        try:
+            os.close(os.open(device, os.O_RDWR | os.O_CLOEXEC))
+        except OSError as error:
+            return f"power cuts need {device}: {error.strerror}"
+    for tool in ("mkfs.ext4", "e2fsck"):
+        if not shutil.which(tool):
+            return f"power cuts need {tool}"
     known = Path("/proc/filesystems").read_text(encoding="ascii").split()
     absent = [name for name in ("ext4", "fuse") if name not in known]
     return f"power cuts need a kernel with {absent[0]}" if absent else None
+
+
+def _may_mount() -> bool:
+    """Return whether this process has CAP_SYS_ADMIN; root in a container may lack it."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+    effective = next(line.split()[1] for line in lines if line.startswith("CapEff:"))
+    return bool(int(effective, 16) >> _SYS_ADMIN & 1)
 
 
 def die_with_parent() -> None:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -103,8 +103,8 @@ class Program:
     def begin(self, job: dict[str, Any]) -> None:
         """Tell it what to do."""
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(job).encode() + b"\n")
-        self.process.stdin.flush()
+        with suppress(BrokenPipeError):  # it has ended already; whoever listens to it will find out
+            self.process.stdin.write(json.dumps(job).encode() + b"\n")
 
     def hear(self) -> None:
         """Take what it has said; waits if that is nothing."""

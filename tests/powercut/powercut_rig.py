@@ -130,7 +130,7 @@ class Series:
         }
 
     @property
-    def acknowledged(self) -> int:
+    def required(self) -> int:
         """Rows that have to be there now."""
         return int(self._required().sum())
 
@@ -219,9 +219,7 @@ def run_series(series: Series, cuts: int, totals: Counter[str]) -> list[str]:
             totals.update({name: report[name] for name in ("writes", "flushes", "kept", "dropped")})
             faults = series.faults(checks)
             seconds = time.monotonic() - began
-            print(
-                f"  cut {number + 1}: {seconds:.2f} s, {plan}, {report}, {series.acknowledged} rows; {faults}"
-            )
+            print(f"  cut {number + 1}: {seconds:.2f} s, {plan}, {report}, {series.required} rows; {faults}")
             if faults:
                 return faults
         checks = len(series.checks)
@@ -232,7 +230,7 @@ def run_series(series: Series, cuts: int, totals: Counter[str]) -> list[str]:
     finally:
         os.close(fd)
         totals["checks"] += len(series.checks)
-        totals["acknowledged"] += series.acknowledged
+        totals["required"] += series.required
         last = series.checks[-1] if series.checks else Counter()
         totals.update({name: last[name] for name in ("rows", "late", "sealed")})
         for name in ("lost", "doubled", "alien"):

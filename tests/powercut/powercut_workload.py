@@ -33,6 +33,8 @@ from multilogger.storage.store import Store
 
 _SETTINGS: Final = StorageConfig(journal_segment_bytes=256 * 1024, disk_reserve_bytes=0, accept_days_back=30)
 _MOST_ROWS: Final = 200
+_RIG: Final = os.dup(1)
+"""Standard output, while what others print, such as log lines, goes to standard error."""
 
 
 @attrs.frozen
@@ -58,7 +60,7 @@ class Job:
 
 def tell(line: str) -> None:
     """Say something to the rig, in one piece."""
-    os.write(1, line.encode() + b"\n")
+    os.write(_RIG, line.encode() + b"\n")
 
 
 def check(job: Job, rows: Rows) -> None:
@@ -179,5 +181,6 @@ def run(job: Job) -> None:
 
 if __name__ == "__main__":
     die_with_parent()
+    os.dup2(2, 1)
     if line := sys.stdin.readline():
         run(Job(**json.loads(line)))

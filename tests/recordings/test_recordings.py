@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
+from multilogger.archive.reader import Rows, open_archive
 from multilogger.cli.main import main
 
 ROOT = Path(__file__).parents[2]
@@ -121,58 +121,52 @@ def expected_tables(recording: Path, exchange: str) -> Tables:
     return {key: rows for key, rows in tables.items() if rows}
 
 
-def column(directory: Path, name: str, dtype: str) -> npt.NDArray[Any]:
-    """One column over all days."""
-    day_order = lambda file: file.name.split(".")[-2:0:-1]  # noqa: E731
-    files = sorted(directory.glob(f"{name}.*.bin"), key=day_order)
-    return np.concatenate([np.fromfile(file, dtype) for file in files])
-
-
-def stored_trades(directory: Path) -> list[Row]:
-    """The rows of a TRADES directory, with f4 columns checked against the exact ones."""
-    ns = column(directory, "trade_time", "<u4").astype(np.int64) * 10**9 + column(
-        directory, "trade_nanos", "<u4"
-    )
-    price, size = column(directory, "price_f64", "<f8"), column(directory, "size_f64", "<f8")
-    np.testing.assert_array_equal(column(directory, "trade_price", "<f4"), price.astype("<f4"))
-    np.testing.assert_array_equal(column(directory, "trade_size", "<f4"), size.astype("<f4"))
-    ids, side = column(directory, "trade_id", "<u8"), column(directory, "trade_side", "<u4")
-    orders = [
-        [v.tobytes() for v in column(directory, f"{who}_order_id", "V16")] for who in ("maker", "taker")
+def stored_trades(rows: Rows) -> list[Row]:
+    """The rows of a TRADES table, with f4 columns checked against the exact ones."""
+    columns = rows.columns
+    np.testing.assert_array_equal(columns["trade_price"], columns["price_f64"].astype("<f4"))
+    np.testing.assert_array_equal(columns["trade_size"], columns["size_f64"].astype("<f4"))
+    orders = [[value.tobytes() for value in columns[f"{who}_order_id"]] for who in ("maker", "taker")]
+    names = ("price_f64", "size_f64", "trade_side")
+    values = [
+        columns["trade_id"].tolist(),
+        rows.time_ns.tolist(),
+        *(columns[name].tolist() for name in names),
     ]
-    values = (ids.tolist(), ns.tolist(), price.tolist(), size.tolist(), side.tolist(), *orders)
-    return list(zip(*values, strict=True))
+    return list(zip(*values, *orders, strict=True))
 
 
-def stored_md(directory: Path) -> list[Row]:
-    """The rows of an MD directory, with f4 columns checked against the exact ones."""
-    ns = column(directory, "time", "<u4").astype(np.int64) * 10**9 + column(directory, "nanos", "<u4")
-    assert (np.diff(ns) >= 0).all()
-    values = [ns.tolist()]
+def stored_md(rows: Rows) -> list[Row]:
+    """The rows of an MD table, with f4 columns checked against the exact ones."""
+    columns = rows.columns
+    assert (np.diff(rows.time_ns) >= 0).all()
+    values = [rows.time_ns.tolist()]
     for name in ("price", "volume", "best_bid", "best_ask"):
-        exact = column(directory, f"{name}_f64", "<f8")
-        np.testing.assert_array_equal(column(directory, name, "<f4"), exact.astype("<f4"))
+        exact = columns[f"{name}_f64"]
+        np.testing.assert_array_equal(columns[name], exact.astype("<f4"))
         values.append(exact.tolist())
-    values.insert(3, column(directory, "side", "<u4").tolist())
+    values.insert(3, columns["side"].tolist())
     return list(zip(*values, strict=True))
 
 
-def check(data: Path, expected: Tables) -> None:
-    """Compare every table on disk with the expectation, row by row and in order."""
-    on_disk = {
-        (directory.parent.name, directory.name)
-        for directory in data.glob("*/*/*")
-        if not directory.parts[len(data.parts)].startswith(".")
-    }
-    assert on_disk == set(expected)
+def check(data: Path, exchange: str, expected: Tables) -> None:
+    """Compare every table on disk, late rows included, with the expectation, row by row and in order.
+
+    To a running logger the recorded days are long over, so that it takes all their rows for late ones.
+    """
+    archive = open_archive(data)
+    symbols = archive.symbols(exchange)
+    assert {(symbol, table) for symbol in symbols for table in archive.tables(exchange, symbol)} == set(
+        expected
+    )
     for (symbol, table), rows in expected.items():
-        (directory,) = data.glob(f"*/{symbol}/{table}")
+        stored = archive.read(exchange, symbol, table)
         if table == "TRADES":
-            assert sorted(stored_trades(directory)) == sorted(rows)
+            assert sorted(stored_trades(stored)) == sorted(rows)
         elif rows[0][0] is None:
-            assert [(None, *row[1:]) for row in stored_md(directory)] == rows
+            assert [(None, *row[1:]) for row in stored_md(stored)] == rows
         else:
-            assert stored_md(directory) == rows
+            assert stored_md(stored) == rows
         print(f"{symbol}/{table}: {len(rows)} rows, equal")
 
 
@@ -184,7 +178,7 @@ def test_replay(name: str, tmp_path: Path) -> None:
     assert (
         main(["replay", str(RECORDINGS / name), "--exchange", exchange, "--data", str(tmp_path), *sets]) == 0
     )
-    check(tmp_path, expected_tables(RECORDINGS / name, exchange))
+    check(tmp_path, exchange, expected_tables(RECORDINGS / name, exchange))
 
 
 def started(*arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
@@ -195,7 +189,8 @@ def started(*arguments: str, env: dict[str, str] | None = None) -> subprocess.Po
 
 def rows_on_disk(data: Path) -> int:
     """Complete rows over all tables, by the columns that grow last."""
-    files = [*data.glob("*/*/MD/time.*.bin"), *data.glob("*/*/TRADES/trade_time.*.bin")]
+    places = (data, data / ".multilogger/late")
+    files = [file for place in places for file in place.glob("*/*/*/*time.*.bin")]
     return sum(file.stat().st_size // 4 for file in files)
 
 
@@ -234,7 +229,11 @@ def test_run_from_playback(playback: dict[str, str], name: str, tmp_path: Path) 
     data = tmp_path / "data"
     config = tmp_path / "empty.toml"
     config.write_text(f"[health]\nport = 0\n[exchanges.{exchange}]\n")
-    env = {"MULTILOGGER__LOGGER__DATA_PATH": str(data), "MULTILOGGER__LOGGER__FLUSH_INTERVAL_SECS": "0.2"}
+    env = {
+        "MULTILOGGER__LOGGER__DATA_PATH": str(data),
+        "MULTILOGGER__LOGGER__FLUSH_INTERVAL_SECS": "0.2",
+        "MULTILOGGER__STORAGE__ACCEPT_DAYS_BACK": "100000",
+    }
     logger = started("run", "--config", str(config), env={**env, **playback})
     try:
         wait_until(data, sum(map(len, expected.values())))
@@ -242,4 +241,4 @@ def test_run_from_playback(playback: dict[str, str], name: str, tmp_path: Path) 
         logger.send_signal(signal.SIGTERM)
         logger.communicate(timeout=10)
     assert logger.returncode == 0
-    check(data, expected)
+    check(data, exchange, expected)

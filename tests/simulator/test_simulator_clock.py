@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from itertools import count, pairwise
 
+import trio
 from simulator_peer import START_NS
 
 from multilogger.simulator.clock import ScaledClock
@@ -50,6 +51,7 @@ def test_time_never_goes_back_for_long_runs() -> None:
 
 async def test_exchanges_follow_their_clock() -> None:
     """Trades and REST times are the clock's, and first trade ids derive from it."""
+    await trio.lowlevel.checkpoint()
     now = [0]
     clock = ScaledClock(START_NS, 8640, lambda: now[0])
     for venue in demo_venues(1, 100, clock, None):

@@ -67,6 +67,20 @@ def test_low_and_ok_again(
     assert set(filled.asked) == {Path("/data")}
 
 
+def test_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever frees exactly what is missing sees recording go on, and nobody who frees less."""
+    filled = Disk(monkeypatch, free=50 * GIB, total=100 * GIB)
+    guard = filled.guard(GIB)
+    assert guard.look().missing_bytes == 0
+    filled.free = GIB - 1
+    missing = guard.look().missing_bytes
+    assert missing == guard.look().missing_bytes == GIB // 20 + 1
+    filled.free += missing - 1
+    assert guard.look().missing_bytes == 1
+    filled.free += 1
+    assert (guard.look().verdict, guard.look().missing_bytes) == (Verdict.OK, 0)
+
+
 def test_without_a_reserve_there_is_always_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reserve of nothing is never touched."""
     filled = Disk(monkeypatch, free=0, total=GIB)

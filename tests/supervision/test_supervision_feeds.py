@@ -50,8 +50,9 @@ class Feeds:
                 await trio.sleep(HAND_OVER_SECS)
             self.ended.append(name)
 
-    async def run(self) -> None:
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run both."""
+        task_status.started()
         lives = {"alpha": lambda: self.live("alpha"), "beta": lambda: self.live("beta")}
         await run_exchanges(lives, self.stats, self.gate, self.notes.extend, now_ns)
 
@@ -76,7 +77,7 @@ class Feeds:
 async def running(feeds: Feeds) -> AsyncIterator[None]:
     """Run the feeds around a block; at its end they are stopped."""
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(feeds.run)
+        await nursery.start(feeds.run)
         await trio.testing.wait_all_tasks_blocked()
         yield
         nursery.cancel_scope.cancel()

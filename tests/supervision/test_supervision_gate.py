@@ -85,7 +85,7 @@ async def test_a_new_reason_is_the_same_pause(gate: Gate, stats: Stats) -> None:
     assert stats.writer.paused == "disk: 4 MiB free"
 
 
-async def test_opening_an_open_gate_changes_nothing(gate: Gate, stats: Stats) -> None:
+def test_opening_an_open_gate_changes_nothing(gate: Gate, stats: Stats) -> None:
     """The writer may say that all is well as often as it likes."""
     gate.resume()
     assert stats.resumed_ns == 0
