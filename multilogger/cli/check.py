@@ -20,10 +20,12 @@ from rich.console import Console
 
 from multilogger.cli.common import add_config_option, make_exchange, read_config, run_trio, wall_clock
 from multilogger.config import Config
+from multilogger.config.policy import storage_policy
 from multilogger.connection.http import open_http_client
 from multilogger.connection.link import make_connector
-from multilogger.errors import FeedError
+from multilogger.errors import FeedError, StartupError
 from multilogger.exchanges.base import Services
+from multilogger.supervision.permissions import check_groups
 
 _LOW_DISK_BYTES: Final = 5 * 1024**3
 _LOW_FILE_LIMIT: Final = 1024
@@ -58,7 +60,8 @@ def main(arguments: argparse.Namespace) -> int:
     config = read_config(arguments.config)
     findings = [
         Finding("configuration", good=True, detail=f"exchanges: {', '.join(config.exchanges) or 'none'}"),
-        *_check_disk(config.logger.data_path),
+        *_check_disk(config.logger.data_path, config.storage.disk_reserve_bytes),
+        _check_groups(config),
         _check_file_limit(),
         *run_trio(partial(_check_exchanges, config)),
     ]
@@ -70,7 +73,15 @@ def main(arguments: argparse.Namespace) -> int:
     return 0 if all(finding.good for finding in findings) else 1
 
 
-def _check_disk(data_path: Path) -> list[Finding]:
+def _check_groups(config: Config) -> Finding:
+    try:
+        check_groups(storage_policy(config))
+    except StartupError as fault:
+        return Finding("groups of files", good=False, detail=str(fault))
+    return Finding("groups of files", good=True, detail="this user may give files to them")
+
+
+def _check_disk(data_path: Path, reserve: int) -> list[Finding]:
     try:
         data_path.mkdir(parents=True, exist_ok=True)
     except OSError as fault:
@@ -80,8 +91,9 @@ def _check_disk(data_path: Path) -> list[Finding]:
         why = f"{data_path} is not writable by user id {os.getuid()}: change its owner or mode"
         return [Finding("data path", good=False, detail=why)]
     free = shutil.disk_usage(data_path).free
-    enough = free >= _LOW_DISK_BYTES
-    room = f"{free / 1e9:.1f} GB free" + ("" if enough else ": free some, or move logger.data_path")
+    enough = free >= max(_LOW_DISK_BYTES, 2 * reserve)
+    advice = "" if enough else f" and {reserve / 1e9:.1f} GB reserved: free some, or move logger.data_path"
+    room = f"{free / 1e9:.1f} GB free{advice}"
     return [
         Finding("data path", good=True, detail=f"{data_path} is writable"),
         Finding("disk", good=enough, detail=room),

@@ -13,6 +13,7 @@ from multilogger.storage.notes import RetentionNote
 from multilogger.storage.partition import Partition
 from multilogger.storage.sealing import seal_note
 from multilogger.storage.switch import manifest_columns
+from multilogger.tables import Table
 
 _CHUNK: Final = 4 * 1024 * 1024
 _ALIASED: Final = "trade_"
@@ -53,11 +54,16 @@ def remove_files(live: Partition, manifest: Manifest) -> None:
     columns = manifest_columns(live, manifest)
     for column in reversed(columns):
         disk.unlink(live.path(column))
-    for column in columns:
-        if column.name.startswith(_ALIASED):
-            alias = f"{live.prefix}{column.name.removeprefix(_ALIASED)}{live.suffix}"
-            if disk.length_of(alias) is None:  # a link that leads nowhere any more, and no file of its own
-                disk.unlink(alias)
+    for name in sorted(alias_names(live.stream.table)):
+        alias = f"{live.prefix}{name}{live.suffix}"
+        if disk.length_of(alias) is None:  # a link that leads nowhere any more, and no file of its own
+            disk.unlink(alias)
+
+
+def alias_names(table: Table) -> frozenset[str]:
+    """Return the short names that a table's columns may have too, as links."""
+    prefixed = [it.name for it in table.columns if it.name.startswith(_ALIASED)]
+    return frozenset(name.removeprefix(_ALIASED) for name in prefixed)
 
 
 def removed_bytes(manifest: Manifest) -> int:

@@ -3,17 +3,15 @@
 What happens to each day, and what a start or a later pass does after a crash:
 
 1. its files are compared with the manifest's hashes: what is damaged is kept, and told of;
-2. the manifest is renamed to ``manifest.{DD}.{MM}.{YY}.removed.tmp``; synced: from here on the day is gone;
+2. the manifest is renamed to ``manifest.{DD}.{MM}.{YY}.removed.tmp``; synced: the day is gone;
 3. its files are removed, the time column first. That is completed;
-4. the renamed manifest stays until two checkpoints no longer know the day: a start from an older one must not
-   take the files for lost. Then it is removed, too.
+4. the renamed manifest stays until the checkpoints that are kept don't know the day.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Final
 
 import attrs
@@ -22,27 +20,24 @@ import structlog
 from multilogger.config.policy import ExchangePolicy
 from multilogger.errors import ColumnsUnavailable, StorageDamaged
 from multilogger.storage import disk
-from multilogger.storage.catalog import CatalogError, open_catalog
-from multilogger.storage.columns import Columns, Key
+from multilogger.storage.columns import Columns
 from multilogger.storage.manifest import Manifest
-from multilogger.storage.notes import RetentionNote, records_of
+from multilogger.storage.markers import Markers
 from multilogger.storage.partition import Partition, open_partition
-from multilogger.storage.removal import alias_names, check, remove_files, removed_bytes, retention_note
+from multilogger.storage.removal import alias_names, check, removed_bytes
+from multilogger.storage.runs import Key
 from multilogger.storage.saver import Saver
-from multilogger.storage.scan import Days, Place, days, exchanges, late_files, names, places
+from multilogger.storage.scan import Place, days, exchanges, late_files, names, places
 from multilogger.storage.shelf import read_manifest
 from multilogger.storage.streams import LATE, LIVE, Stream, StreamEntry
-from multilogger.storage.switch import removed_manifest
 from multilogger.storage.syncing import Syncer
 
 log = structlog.get_logger()
 
-_CHECKPOINTS: Final = 2
-"""How many are kept."""
 _KEEP: Final = ExchangePolicy()
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen
 class _Candidate:
     """A sealed day."""
 
@@ -54,16 +49,12 @@ class _Candidate:
 class _Removal:
     """A day that is going to be removed."""
 
+    exchange: str
     live: Partition
     """Without rows: it says where the files are."""
     manifest: Manifest
     keys: Mapping[int, Key]
     """Of the partitions that the applier knows, by kind."""
-
-    @property
-    def marker(self) -> str:
-        """Where the manifest is while the files are being removed, and for some time after."""
-        return removed_manifest(self.live)
 
     @property
     def bytes(self) -> int:
@@ -91,20 +82,17 @@ class Retention:
     ) -> None:
         self._columns = columns
         self._paths = columns.shelf.paths
-        self._saver = saver
         self._policies = policies
-        self._clock = clock
         self._syncer = Syncer(self._paths.data, saver)
+        self._markers = Markers(self._paths, saver, clock)
         self._passes: dict[bool, Iterator[_Candidate | None]] = {}
         """What is left of the present pass of each kind: whether it is an early one."""
         self._sizes: dict[str, int] = {}
         """Of the files of exchanges that have a limit, in the present pass."""
         self._damaged: set[str] = set()
         """Manifests of days that were told of."""
-        self._begun: set[str] = set()
-        """Manifests that this run has renamed, and noted, and whose files may be there."""
-        self._markers: dict[str, int] = {}
-        """Renamed manifests of days whose files are gone, and how many checkpoints there were since."""
+        self._numbers: dict[tuple[str, str, int, int], int] = {}
+        self._numbered = 0
 
     def step(
         self, today: int, monotonic: Callable[[], float], seconds: float, needed_bytes: int
@@ -127,9 +115,7 @@ class Retention:
         """
         started = monotonic()
         try:
-            removals, finished = self._choose(
-                today, needed_bytes, lambda: monotonic() - started >= seconds
-            )
+            removals, finished = self._choose(today, needed_bytes, lambda: monotonic() - started >= seconds)
             self._remove(removals)
         except ColumnsUnavailable:
             self._passes.clear()
@@ -138,6 +124,10 @@ class Retention:
             self._passes.clear()
             raise ColumnsUnavailable(f"days can't be removed: {error}") from error
         return len(removals), sum(it.bytes for it in removals), finished
+
+    def settle(self) -> None:
+        """Remove what no checkpoint needs any more; to be called after each checkpoint."""
+        self._markers.settle()
 
     def _choose(
         self, today: int, needed_bytes: int, is_over: Callable[[], bool]
@@ -152,8 +142,7 @@ class Retention:
             if removal is not None:
                 removals.append(removal)
                 size += removal.bytes
-                exchange = candidate.place.exchange if candidate else ""
-                self._sizes[exchange] = self._sizes.get(exchange, 0) - removal.bytes
+                self._sizes[removal.exchange] = self._sizes.get(removal.exchange, 0) - removal.bytes
             if early and size >= needed_bytes:
                 return removals, True
             if is_over():
@@ -191,21 +180,12 @@ class Retention:
         """Return the sealed days of a place; what was begun to be removed before is removed."""
         found = days(place)
         for day in sorted(found.removed):
-            self._complete(place, day, found)
-        return [_Candidate(place, day) for day in found.sealed - found.switching if day < today]
-
-    def _complete(self, place: Place, day: int, found: Days) -> None:
-        live = self._blank(place, day)
-        marker = removed_manifest(live)
-        if day in found.sealed:
-            # Late rows have made a new day of it.
-            disk.unlink(marker)
-        elif marker not in self._markers:
-            manifest = read_manifest(marker, self._paths.quarantine)
-            if manifest is not None:
-                remove_files(live, manifest)
-                self._note(marker, manifest)
-                self._markers[marker] = 0
+            live = self._blank(place, day)
+            if day in found.sealed:
+                self._markers.overrule(live)
+            else:
+                self._markers.complete(live)
+        return [_Candidate(place, day) for day in sorted(found.sealed - found.switching) if day < today]
 
     def _check(self, candidate: _Candidate) -> _Removal | None:
         """Return what is to be removed, None if the day has to stay for now."""
@@ -213,7 +193,7 @@ class Retention:
         manifest = read_manifest(live.manifest_path, self._paths.quarantine)
         if manifest is None or live.manifest_path in self._damaged:
             return None
-        removal = _Removal(live, manifest, self._keys(candidate))
+        removal = _Removal(candidate.place.exchange, live, manifest, self._keys(candidate))
         if self._is_in_use(removal, candidate):
             return None
         try:
@@ -234,34 +214,38 @@ class Retention:
 
     def _keys(self, candidate: _Candidate) -> dict[int, Key]:
         """Return the keys of the day's partitions that the applier knows, by kind."""
+        for stream in self._columns.streams.all[self._numbered :]:
+            entry = stream.entry
+            self._numbers[entry.exchange, entry.directory, entry.table, entry.kind] = entry.number
+        self._numbered = len(self._columns.streams.all)
         place = candidate.place
-        numbers = self._columns.streams.numbers_in(place.exchange, place.directory, place.table)
-        keys = {kind: (number, candidate.day) for kind, number in numbers.items()}
-        return {kind: key for kind, key in keys.items() if key in self._columns.partitions}
+        found = {}
+        for kind in (LIVE, LATE):
+            number = self._numbers.get((place.exchange, place.directory, place.table.number, kind))
+            if number is not None and (number, candidate.day) in self._columns.partitions:
+                found[kind] = (number, candidate.day)
+        return found
 
     def _is_in_use(self, removal: _Removal, candidate: _Candidate) -> bool:
         """Return whether rows wait to be folded in, or the last seal is not complete."""
         for kind, key in removal.keys.items():
             partition = self._columns.partitions[key]
-            if kind == LIVE and partition.generation != removal.manifest.generation:
-                return True
-            if kind == LATE and partition.rows:
-                return True
-            if key in self._columns.touched or partition.suspect:
+            outdated = kind == LIVE and partition.generation != removal.manifest.generation
+            waiting = kind == LATE and partition.rows > 0
+            if outdated or waiting or key in self._columns.touched or partition.suspect:
                 return True
         return any(day == candidate.day for day, _ in late_files(candidate.place))
 
     def _remove(self, removals: Sequence[_Removal]) -> None:
+        if not removals:
+            return
         for it in removals:
-            disk.rename(Path(it.live.manifest_path), Path(it.marker))
+            self._markers.begin(it.live, it.manifest)
             self._forget(it)
-            self._note(it.marker, it.manifest)
             log.info("sealed day removed", path=it.live.manifest_path, bytes=it.bytes)
-        if removals:
-            self._syncer.sync_names(it.live for it in removals)
+        self._syncer.sync_names(it.live for it in removals)
         for it in removals:
-            remove_files(it.live, it.manifest)
-            self._markers[it.marker] = 0
+            self._markers.finish(it.live, it.manifest)
 
     def _forget(self, removal: _Removal) -> None:
         """Let the applier know nothing of a day but how many rows came late: their numbers go on."""
@@ -272,9 +256,10 @@ class Retention:
                 partitions[key] = self._columns.shelf.blank(*key)
                 partitions[key].offset = end
 
-    def _note(self, marker: str, manifest: Manifest) -> None:
-        """Note a removal, once."""
-        note = retention_note(manifest, self._clock())
-        if marker not in self._begun and not self._is_noted(note, manifest):
-            self._saver.waiting += records_of(self._saver.saved.sequence, [note])
-        self._begun.add(marker)
+
+def _size(place: Place) -> int:
+    """Return how many bytes a place's files take; links are not counted."""
+    links = alias_names(place.table)
+    found = [f"{place.live}/{name}" for name in names(place.live) if name.partition(".")[0] not in links]
+    found += [f"{place.late}/{name}" for name in names(place.late)]
+    return sum(disk.length_of(path) or 0 for path in found)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import attrs
 import structlog
 
-from multilogger.storage.columns import Columns, Key
+from multilogger.storage.columns import Columns
 from multilogger.storage.manifest import Manifest
 from multilogger.storage.notes import Note
 from multilogger.storage.partition import Partition
 from multilogger.storage.removal import remove_files, retention_note
+from multilogger.storage.runs import Key
 from multilogger.storage.scan import late_files, places
 from multilogger.storage.sealing import seal_note
 from multilogger.storage.shelf import read_manifest
@@ -104,7 +105,7 @@ class _Day:
         removed = read_manifest(removed_manifest(live), shelf.paths.quarantine) if manifest is None else None
         if removed is not None:
             self._complete_removal(live, removed, now_ns)
-        elif live.generation:
+        elif live.generation and live.rows:
             log.error("the manifest of a sealed day is gone: it is sealed again", path=live.manifest_path)
             self.found.unsealed.add(self.live_key)
 

@@ -72,6 +72,11 @@ def names(directory: Path) -> list[str]:
         return []
 
 
+def exchanges(paths: Paths) -> list[str]:
+    """Return the names of directories that may be exchanges, those with late rows only included."""
+    return sorted(filter(_EXCHANGE.fullmatch, {*names(paths.data), *names(paths.late)}))
+
+
 def places(paths: Paths, exchange: str | None = None) -> Iterator[Place]:
     """Return where tables lie, those with late rows only included.
 
@@ -79,8 +84,7 @@ def places(paths: Paths, exchange: str | None = None) -> Iterator[Place]:
         paths: below the data path.
         exchange: only of this one.
     """
-    exchanges = [exchange] if exchange else sorted({*names(paths.data), *names(paths.late)})
-    for found in filter(_EXCHANGE.fullmatch, exchanges):
+    for found in [exchange] if exchange else exchanges(paths):
         directories = {*names(paths.data / found), *names(paths.late / found)}
         for directory in sorted(filter(_DIRECTORY.fullmatch, directories)):
             for table in TABLES:

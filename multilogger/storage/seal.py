@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
@@ -23,7 +23,7 @@ from multilogger.storage import disk
 from multilogger.storage.adoption import adopted_day
 from multilogger.storage.catalog import Catalog, CatalogError
 from multilogger.storage.checkpoint import NEVER
-from multilogger.storage.columns import Columns, Key
+from multilogger.storage.columns import Columns
 from multilogger.storage.extent import Position
 from multilogger.storage.gaps import Coverage
 from multilogger.storage.manifest import Manifest
@@ -31,8 +31,9 @@ from multilogger.storage.notes import records_of
 from multilogger.storage.partition import Partition
 from multilogger.storage.rebuild import rebuild
 from multilogger.storage.rollforward import days_of, roll_forward
+from multilogger.storage.runs import Key
 from multilogger.storage.saver import Saver
-from multilogger.storage.sealing import Prepared, Unsealed, prepare, seal_note
+from multilogger.storage.sealing import Prepared, Unsealed, abandon, prepare, seal_note
 from multilogger.storage.shelf import read_manifest
 from multilogger.storage.streams import ABSURD, LATE
 from multilogger.storage.switch import complete_switch, rename_columns, take_over, temporary_manifest
@@ -118,7 +119,7 @@ class Sealer:
             self._complete()
             if self.sealed:
                 self._saver.save(applied, segment)
-                self.settle()
+            self.settle()
         except OSError as error:
             raise ColumnsUnavailable(f"days can't be sealed: {error}") from error
         self._told = True
@@ -212,7 +213,7 @@ class Sealer:
         try:
             yield
         except (OSError, ColumnsUnavailable):
-            _abandon(prepared)
+            abandon(prepared)
             raise
 
     def _switch(self, prepared: Sequence[Prepared], applied: Position) -> None:
@@ -225,7 +226,7 @@ class Sealer:
                 self._enter(it)
                 switched.append(it)
         except OSError:
-            _abandon(prepared[len(switched) :])
+            abandon(prepared[len(switched) :])
             raise
         finally:
             self._saver.waiting += records_of(applied.sequence, [seal_note(it.manifest) for it in switched])
@@ -247,7 +248,7 @@ class Sealer:
     def _complete(self) -> None:
         """Rename the columns of switched days into place."""
         if any(it.rewritten for it in self._switched):
-            self._syncer.sync_names(self._switched)
+            self._syncer.sync_names(it.day.live for it in self._switched)
         folded = []
         for it in self._switched:
             rename_columns(it.day.live, it.columns, it.manifest.generation)
@@ -256,7 +257,7 @@ class Sealer:
             late = it.day.late
             if late is not None and late.rows:
                 folded += [late.path(column) for column in late.columns]
-        self._syncer.sync_directories(self._switched)
+        self._syncer.sync_directories(it.day.live for it in self._switched)
         self._switched = []
         self._folded += folded
 
@@ -289,10 +290,3 @@ class Sealer:
             raise ColumnsUnavailable(f"an interrupted seal can't be completed: {error}") from error
         self._unsealed, self._folded = found.unsealed, found.folded
         self._saver.waiting += records_of(self._saver.saved.sequence, found.notes)
-
-
-def _abandon(prepared: Sequence[Prepared]) -> None:
-    # What can't be removed now is removed by the next attempt, or the next start.
-    with suppress(OSError):
-        for it in prepared:
-            it.abandon()

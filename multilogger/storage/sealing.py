@@ -6,7 +6,8 @@ All of it under temporary names: nothing has changed for anybody until the manif
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
@@ -71,10 +72,6 @@ class Prepared:
         """Those that have temporary names, in writing order."""
         return self.day.live.columns if self.rewritten else ()
 
-    def abandon(self) -> None:
-        """Remove what was written."""
-        drop_unswitched(self.day.live, self.manifest.generation)
-
 
 def prepare(
     day: Unsealed, *, coverage: CoverageSummary | None, policy: ExchangePolicy, now_ns: int
@@ -106,8 +103,21 @@ def prepare(
         files[column.name] = _describe(column, _values(live, column.name) if values is None else values)
     manifest = _manifest(day, files, columns, duplicates, coverage, now_ns)
     drop_unswitched(live, manifest.generation)
-    _write(day, manifest, columns if rewritten else {}, policy)
-    return Prepared(day, manifest, rewritten)
+    prepared = Prepared(day, manifest, rewritten)
+    try:
+        _write(day, manifest, columns if rewritten else {}, policy)
+    except OSError:
+        abandon([prepared])
+        raise
+    return prepared
+
+
+def abandon(prepared: Iterable[Prepared]) -> None:
+    """Remove what was written of days that are not switched."""
+    # What can't be removed now is removed by the next attempt, or the next start.
+    with suppress(OSError):
+        for it in prepared:
+            drop_unswitched(it.day.live, it.manifest.generation)
 
 
 def _ordering_columns(table: Table) -> list[str]:

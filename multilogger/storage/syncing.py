@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from multilogger.storage import disk
 from multilogger.storage.manifest import temporary_column
+from multilogger.storage.partition import Partition
 from multilogger.storage.saver import Saver
 from multilogger.storage.sealing import Prepared
 from multilogger.storage.switch import temporary_manifest
@@ -28,19 +29,19 @@ class Syncer:
                 for column in it.columns:
                     sync_file(temporary_column(live.path(column), it.manifest.generation))
                 sync_file(temporary_manifest(live))
-        self.sync_names(prepared)
+        self.sync_names(it.day.live for it in prepared)
 
-    def sync_names(self, prepared: Sequence[Prepared]) -> None:
-        """Make renames durable."""
-        self.sync_directories(prepared)
+    def sync_names(self, partitions: Iterable[Partition]) -> None:
+        """Make renames in the directories of live partitions durable."""
+        self.sync_directories(partitions)
         self._saver.sync()
 
-    def sync_directories(self, prepared: Sequence[Prepared]) -> None:
-        """Make the names in the days' directories durable where the saver's sync doesn't."""
+    def sync_directories(self, partitions: Iterable[Partition]) -> None:
+        """Make the names in their directories durable where the saver's sync can't be relied upon."""
         if self._syncfs:
             return
-        found = {Path(it.day.live.prefix) for it in prepared}
-        for directory in {above for it in found for above in [it, *it.parents]}:
+        found = {Path(it.prefix) for it in partitions}
+        for directory in sorted({above for it in found for above in [it, *it.parents]}, reverse=True):
             if directory.is_relative_to(self._data):
                 disk.sync_directory(directory)
 

@@ -28,7 +28,8 @@ from multilogger.batch import Batch
 from multilogger.config import Config
 from multilogger.errors import ColumnsUnavailable, JournalUnavailable
 from multilogger.stats import WriterStats
-from multilogger.storage.space import DiskGuard, RecordingGate, Verdict
+from multilogger.storage import disk
+from multilogger.storage.space import DiskGuard, RecordingGate, Space, Verdict
 from multilogger.storage.store import Store
 
 log = structlog.get_logger()
@@ -259,11 +260,11 @@ class _Writer:
         guard = DiskGuard(self.config.logger.data_path, storage.disk_reserve_bytes)
         started = False
         while True:
-            space = await trio.to_thread.run_sync(guard.look)
+            space = await trio.to_thread.run_sync(_look, guard)
             if space.verdict is Verdict.LOW and storage.early_retention:
-                needed = space.reserve_bytes - space.free_bytes
-                await self._with_applier(partial(self.store.retain_step, _STEP_SECS, needed))
-                space = await trio.to_thread.run_sync(guard.look)
+                work = partial(self.store.retain_step, _STEP_SECS, space.missing_bytes)
+                await self._with_applier(work)
+                space = await trio.to_thread.run_sync(_look, guard)
             self.stats.disk_free_bytes, self.stats.disk_days_left = space.free_bytes, space.days_left
             if space.verdict is Verdict.LOW:
                 self.gate.pause(space.reason)
@@ -273,3 +274,8 @@ class _Writer:
                 task_status.started()
                 started = True
             await trio.sleep(_LOOK_SECS)
+
+
+def _look(guard: DiskGuard) -> Space:
+    with disk.storage_errors("free space"):
+        return guard.look()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 Tree = dict[str, bytes | str | None]
-"""Everything below a root by relative path: a file's content, a symbolic link's target, None for a directory."""
+"""What is below a root, by path: a file's content, a symbolic link's target, None for a directory."""
 
 
 @attrs.frozen
@@ -129,7 +129,9 @@ def apply_change(content: bytearray, change: Change) -> None:
 
 def halved(call: Call) -> Call | None:
     """Return what was done of a call that was interrupted half-way: nothing, but for writes."""
-    return Write(call.file, call.offset, call.data[: len(call.data) // 2]) if isinstance(call, Write) else None
+    return (
+        Write(call.file, call.offset, call.data[: len(call.data) // 2]) if isinstance(call, Write) else None
+    )
 
 
 def parent(path: str) -> str:

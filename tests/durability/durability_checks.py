@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 import xxhash
@@ -11,13 +14,15 @@ from durability_calls import Tree
 from durability_ledger import Expected, Ledger
 from durability_reader import Place, Seen, partitions
 
-from multilogger.storage.applier import Applier
-from multilogger.storage.layout import NANOS_PER_DAY
+from multilogger.storage.layout import NANOS_PER_DAY, Paths
 from multilogger.storage.notes import CoverageNote, SealNote
+from multilogger.storage.notes_log import NotesLog
 from multilogger.storage.store import Store
 from multilogger.storage.streams import ABSURD, LATE, LIVE
 from multilogger.tables import TABLES, TRADES, Array, Table
 
+_LEFTOVER: Final = re.compile(r"\.(bin\.\d+|json|removed)\.tmp$", re.ASCII)
+"""Names of what a seal or a removal had begun."""
 Seens = Mapping[Place, Seen]
 
 
@@ -31,7 +36,8 @@ def check_tree(tree: Tree, ledger: Ledger, expected: Expected, visible: Seens) -
         visible: what readers could see before the stop.
     """
     found = partitions(tree)
-    wrong = [it for seen in found.values() for it in _check_partition(seen, ledger)]
+    wrong = [f"I3 {path} is left over" for path in tree if _LEFTOVER.search(path)]
+    wrong += [it for seen in found.values() for it in _check_partition(seen, ledger)]
     if not wrong:
         wrong += _check_symbols(found, ledger)
         wrong += _check_counts(found, ledger, expected)
@@ -48,7 +54,7 @@ def _check_partition(seen: Seen, ledger: Ledger) -> Iterator[str]:
         yield f"I3 {seen.place}: has {exact} of the exact columns"
     lengths = {column.name: len(seen.files[column.name]) / column.dtype.itemsize for column in present}
     untouched = bool(rows) and serials.max() <= ledger.foreign.get(seen.table.number, 0)
-    if set(lengths.values()) != {float(rows)} and not untouched or not rows:
+    if not rows or (set(lengths.values()) != {float(rows)} and not untouched):
         yield f"I3 {seen.place}: the columns' rows are {lengths}"
         return
     if serials.min() < 1 or serials.max() > ledger.newest_serial(seen.table):
@@ -169,22 +175,28 @@ def check_durable(visible: Seens, ledger: Ledger, expected: Expected) -> Iterato
             yield f"I7 {table.name} row {serial} can be seen before it is acknowledged"
 
 
-def check_store(store: Store, tree: Tree, ledger: Ledger, expected: Expected) -> Iterator[str]:
+def check_store(root: Path, store: Store, tree: Tree, ledger: Ledger, expected: Expected) -> Iterator[str]:
     """Check what a store says after a start: nothing lost, the newest trades, every note once."""
     lost = store._stats.lost_rows
     if lost:
         yield f"I8 {lost} rows are reported lost"
     yield from _check_newest(store, tree, ledger)
-    applier = store._applier
-    if isinstance(applier, Applier):
-        notes = [record.note for _, record in applier.notes.read()]
-        causes = [note.cause for note in notes if isinstance(note, CoverageNote)]
-        for cause in set(ledger.notes):
-            if not (cause in expected.noted) <= causes.count(cause) <= 1:
-                yield f"I1 note {cause!r} is there {causes.count(cause)} times"
-        for note in notes:
-            if isinstance(note, SealNote) and notes.count(note) > 1:
-                yield f"I1 {note} is there more than once"
+    yield from _check_notes(root, ledger, expected)
+
+
+def _check_notes(root: Path, ledger: Ledger, expected: Expected) -> Iterator[str]:
+    path = Paths(root / "data").notes
+    log = NotesLog(path)
+    log.open(path.stat().st_size)
+    notes = [record.note for _, record in log.read()]
+    log.close()
+    causes = [note.cause for note in notes if isinstance(note, CoverageNote)]
+    for cause in ledger.notes:
+        if not (cause in expected.noted) <= causes.count(cause) <= 1:
+            yield f"I1 note {cause!r} is there {causes.count(cause)} times"
+    for note in notes:
+        if isinstance(note, SealNote) and notes.count(note) > 1:
+            yield f"I1 {note} is there {notes.count(note)} times"
 
 
 def _check_newest(store: Store, tree: Tree, ledger: Ledger) -> Iterator[str]:

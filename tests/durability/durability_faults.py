@@ -127,7 +127,7 @@ def check_fault(workload: Workload, fault: Fault, scratch: Path) -> list[str]:
         tree = read_tree(run.root)
         expected = run.ledger.at(_BEYOND)
         wrong = check_tree(tree, run.ledger, expected, {})
-        wrong += check_store(run.store, tree, run.ledger, expected)
+        wrong += check_store(run.root, run.store, tree, run.ledger, expected)
         if run.lost_rows:
             wrong.append(f"I8 {run.lost_rows} rows were reported lost")
         run.kill()

@@ -107,7 +107,7 @@ def images(recording: Recording, seed: int, near: str = "") -> Iterator[Image]:
 
 
 def check_image(recording: Recording, image: Image, scratch: Path) -> list[str]:
-    """Build an image, start on it, start on it once more after another stop, and go on; return what is wrong."""
+    """Start on an image, again after another stop, and go on; return what is wrong."""
     try:
         return _Trial(recording, image, scratch).check()
     except (MultiloggerError, UnhealedError) as error:
@@ -138,7 +138,7 @@ class _Trial:
         run, recorder = self._start(self._volume.now(), "cut" if self._image.cut else "first")
         tree = read_tree(run.root)
         wrong += check_tree(tree, ledger, self._expected, self._visible)
-        wrong += check_store(run.store, tree, ledger, self._expected)
+        wrong += check_store(run.root, run.store, tree, ledger, self._expected)
         calls = recorder.calls.copy()
         if not wrong and self._rng.random() < _AFTERWARDS:
             wrong += self._go_on(run, recorder)
@@ -168,7 +168,7 @@ class _Trial:
         run, _ = self._start(self._volume.now(), "cut again" if cut else "first")
         again = read_tree(run.root)
         wrong = check_tree(again, self._recording.ledger, self._expected, self._visible)
-        wrong += check_store(run.store, again, self._recording.ledger, self._expected)
+        wrong += check_store(run.root, run.store, again, self._recording.ledger, self._expected)
         run.kill()
         shutil.rmtree(run.root)
         if cut == self._image.cut and row_files(again) != row_files(tree):
@@ -190,7 +190,7 @@ class _Trial:
         tree = read_tree(run.root)
         expected = run.ledger.at(_BEYOND)
         wrong = check_tree(tree, run.ledger, expected, {})
-        wrong += check_store(run.store, tree, run.ledger, expected)
+        wrong += check_store(run.root, run.store, tree, run.ledger, expected)
         return [f"afterwards: {it}" for it in wrong]
 
     def _send_again(self, run: Run) -> None:
@@ -200,10 +200,10 @@ class _Trial:
             exchange, symbol = run.ledger.owners[TRADES.number][serial]
             today = day_of(int(run.ledger.rows(TRADES)["time_ns"][serial])) == day_of(run.now)
             foreign = serial <= run.ledger.foreign.get(TRADES.number, 0)
-            if exchange == COINBASE and today and not foreign:
-                if serial > run.store.last_trade_ids(exchange).get(symbol, 0):
-                    # Past the ledger: it must not be there twice.
-                    run.store.commit([run.ledger.again(TRADES, [serial]).batch])
+            fresh = serial > run.store.last_trade_ids(exchange).get(symbol, 0)
+            if exchange == COINBASE and today and not foreign and fresh:
+                # Past the ledger: it must not be there twice.
+                run.store.commit([run.ledger.again(TRADES, [serial]).batch])
 
 
 def _differing(one: Tree, other: Tree) -> list[str]:

@@ -133,7 +133,7 @@ class Ledger:
         return self._derived[key]
 
     def fork(self, calls: int) -> Ledger:
-        """Return one that goes on from a moment; the rows that came later are known there, and not offered."""
+        """Return one that goes on from a moment; rows that came later are known there, and not offered."""
         return Ledger(
             self.symbols,
             {number: owners.copy() for number, owners in self.owners.items()},

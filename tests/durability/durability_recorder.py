@@ -1,4 +1,4 @@
-"""Stands between the storage and its disk: notes every call that changes something, and lets chosen ones fail."""
+"""Between the storage and its disk: notes every call that changes something, and lets chosen ones fail."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ class Recorder:
             raise FileNotFoundError(path)
         self.calls.append(SyncDirectory(name))
 
-    def sync_filesystem(self, fd: int) -> None:
+    def sync_filesystem(self, _fd: int) -> None:
         """Sync everything on the data path's disk."""
         try:
             self._fail("sync_filesystem", "")

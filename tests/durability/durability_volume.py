@@ -1,6 +1,6 @@
 """A file system as a power cut sees it: what is durable, and what was done since and may be lost.
 
-Stricter than any real one. Each data write and each change of a file's size survives by itself. The entries of
+Stricter than any real one. Each data write and each change of a file's size survives by itself. The names in
 a directory survive up to some change, in order, whatever became of other directories and of the files' data.
 ``fsync`` of a file does not make its name durable. What a failed sync was for never becomes durable.
 """

@@ -261,7 +261,7 @@ def _alternate(run: Run, fail: Fail) -> None:
     fail(Failure("write", "data/.multilogger/journal", errno.EROFS, times=3))
     fail(Failure("rename", "data/.multilogger/journal", errno.EROFS, times=3))
     _work(run, rounds=6)
-    run.checkpoint()
+    run.checkpoint(spares=False)
     fail(Failure("sync_data", "alternate", errno.EIO, times=2))
     _work(run, rounds=2)
     run.checkpoint()
@@ -313,9 +313,7 @@ WORKLOADS: Final = (
     Workload("seal", _seal, now=_EVENING),
     Workload("fold", _fold, now=_EVENING),
     Workload("reseal", _reseal, now=_EVENING),
-    Workload(
-        "retention", _retention, now=_EVENING, policies={COINBASE: ExchangePolicy(retention_days=1)}
-    ),
+    Workload("retention", _retention, now=_EVENING, policies={COINBASE: ExchangePolicy(retention_days=1)}),
     Workload("adoption", _adoption, prepare=_leave_files),
     Workload("restarts", _restarts),
     Workload("journal-fails", _journal_fails),

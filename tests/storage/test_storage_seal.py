@@ -1,0 +1,384 @@
+"""Sealing: files are checked, late rows folded in, and the manifest says what is there."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xxhash
+from seal_tools import (
+    PLAIN,
+    THEN,
+    YESTERDAY,
+    day_with_late_rows,
+    grow,
+    live_directory,
+    open_seal_store,
+    read_manifest_of,
+    read_view,
+    seal,
+    temporaries,
+)
+from storage_tools import (
+    DAY,
+    MD,
+    NANOS,
+    NOON,
+    SMALL,
+    TRADES,
+    Feed,
+    crash,
+    expected_columns,
+    read_late,
+)
+
+from multilogger import __version__
+from multilogger.config.policy import ExchangePolicy
+from multilogger.errors import ColumnsUnavailable
+from multilogger.stats import WriterStats
+from multilogger.storage import disk
+from multilogger.storage.catalog import open_catalog
+from multilogger.storage.layout import day_suffix
+from multilogger.storage.manifest import CoverageSummary
+from multilogger.storage.notes import gap_note
+
+
+def seconds(*numbers: int) -> list[int]:
+    """Return times of yesterday."""
+    return [THEN + number * NANOS for number in numbers]
+
+
+def test_plain_day_gets_a_manifest_alone(tmp_path: Path) -> None:
+    """A day in order is sealed as it is: its files stay, and the manifest says what they are."""
+    store = open_seal_store(tmp_path, SMALL)
+    feed = Feed()
+    grow(store, feed.trades("BTC-USD", seconds(1, 2, 2, 5)))
+    directory = live_directory(tmp_path, "BTC-USD", TRADES)
+    before = {file.name: (file.stat().st_ino, file.read_bytes()) for file in directory.iterdir()}
+    seal(store)
+    manifest = read_manifest_of(tmp_path, "BTC-USD", TRADES)
+    assert manifest is not None
+    after = {file.name: (file.stat().st_ino, file.read_bytes()) for file in directory.glob("*.bin")}
+    assert after == before
+    assert (manifest.generation, manifest.rows, manifest.late_rows, manifest.duplicates) == (1, 4, 0, 0)
+    assert (manifest.exchange, manifest.symbol, manifest.table) == ("coinbase", "BTC-USD", "TRADES")
+    assert manifest.day == str(np.datetime64(YESTERDAY, "D"))
+    assert (manifest.first_time_ns, manifest.last_time_ns) == (THEN + NANOS, THEN + 5 * NANOS)
+    assert (manifest.first_trade_id, manifest.last_trade_id) == (1, 4)
+    assert (manifest.journal.live, manifest.journal.late, manifest.lost_rows) == (4, 0, 0)
+    assert manifest.program == f"multilogger {__version__}"
+    for name, said in manifest.columns.items():
+        data = before[f"{name}{day_suffix(YESTERDAY)}"][1]
+        assert said.bytes == len(data)
+        assert int(said.crc32, 16) == zlib.crc32(data)
+        assert said.xxh3_128 == xxhash.xxh3_128_hexdigest(data)
+    assert manifest.columns["trade_id"].dtype == "<u8"
+    assert manifest.columns["maker_order_id"].dtype == "V16"
+    store.close()
+
+
+def test_late_rows_are_folded_in(tmp_path: Path) -> None:
+    """Late rows take their places, their files go, and readers of plain columns see one day in order."""
+    store = open_seal_store(tmp_path)
+    batches = day_with_late_rows(store, Feed())
+    assert len(read_late(tmp_path, "BTC-USD", TRADES, "trade_id", YESTERDAY)) == 5
+    seal(store)
+    view = read_view(tmp_path, "BTC-USD", TRADES)
+    expected = expected_columns(batches, "BTC-USD", TRADES, YESTERDAY)
+    for name, values in view.live.items():
+        assert values.tolist() == expected[name].tolist(), name
+    assert view.generation == 1
+    manifest = read_manifest_of(tmp_path, "BTC-USD", TRADES)
+    assert manifest is not None
+    assert (manifest.rows, manifest.late_rows) == (15, 5)
+    assert (manifest.journal.live, manifest.journal.late) == (10, 5)
+    assert not list((tmp_path / ".multilogger/late").rglob("*.bin"))
+    assert not temporaries(tmp_path)
+    store.close()
+
+
+def test_rows_after_the_seal_make_another_generation(tmp_path: Path) -> None:
+    """What comes after a seal waits beside it, whatever its time; the next seal folds it in."""
+    store = open_seal_store(tmp_path)
+    feed = Feed()
+    batches = day_with_late_rows(store, feed)
+    seal(store)
+    more = [feed.trades("BTC-USD", seconds(3, 50)), feed.quotes("ETH-USD", seconds(2, 90))]
+    grow(store, *more)
+    assert len(read_view(tmp_path, "BTC-USD", TRADES).late["trade_id"]) == 2
+    assert len(read_view(tmp_path, "BTC-USD", TRADES).live["trade_id"]) == 15
+    seal(store)
+    for symbol, table in (("BTC-USD", TRADES), ("ETH-USD", MD)):
+        view = read_view(tmp_path, symbol, table)
+        expected = expected_columns([*batches, *more], symbol, table, YESTERDAY)
+        assert view.live[table.time_column].tolist() == expected[table.time_column].tolist()
+        assert view.generation == 2
+    manifest = read_manifest_of(tmp_path, "BTC-USD", TRADES)
+    assert manifest is not None
+    assert (manifest.late_rows, manifest.journal.late, manifest.journal.live) == (7, 7, 10)
+    store.close()
+    stats = WriterStats()
+    store = open_seal_store(tmp_path, stats=stats)
+    grow(store, feed.trades("BTC-USD", seconds(4)))
+    assert len(read_view(tmp_path, "BTC-USD", TRADES).late["trade_id"]) == 1
+    assert stats.lost_rows == 0
+    store.close()
+
+
+def test_day_of_late_rows_alone(tmp_path: Path) -> None:
+    """A closed day that had no rows at all can still be made of late ones, with the permissions configured."""
+    policies = {"coinbase": ExchangePolicy(file_mode=0o640, directory_mode=0o750)}
+    store = open_seal_store(tmp_path, policies=policies)
+    store.close_day(YESTERDAY)
+    feed = Feed()
+    batch = feed.trades("BTC-USD", seconds(3, 4))
+    grow(store, batch)
+    assert not live_directory(tmp_path, "BTC-USD", TRADES).exists()
+    seal(store)
+    view = read_view(tmp_path, "BTC-USD", TRADES)
+    assert view.live["trade_id"].tolist() == [1, 2]
+    directory = live_directory(tmp_path, "BTC-USD", TRADES)
+    assert {file.stat().st_mode & 0o777 for file in directory.iterdir()} == {0o640}
+    assert directory.stat().st_mode & 0o777 == 0o750
+    store.close()
+
+
+def test_repeated_trades_are_left_out(tmp_path: Path) -> None:
+    """A trade is kept once, late or not; market data that a live row equals goes, too."""
+    store = open_seal_store(tmp_path)
+    feed = Feed()
+    grow(store, feed.trades("BTC-USD", seconds(1, 2, 3)), feed.quotes("ETH-USD", seconds(1, 2, 3)))
+    again = Feed(feed.symbols)
+    grow(store, again.trades("BTC-USD", seconds(1, 2)))  # the same ids
+    again.serial = 4
+    grow(store, again.quotes("ETH-USD", seconds(2)))  # the same values
+    seal(store)
+    assert read_view(tmp_path, "BTC-USD", TRADES).live["trade_id"].tolist() == [1, 2, 3]
+    assert len(read_view(tmp_path, "ETH-USD", MD).live["time"]) == 3
+    for symbol, table, duplicates in (("BTC-USD", TRADES, 2), ("ETH-USD", MD, 1)):
+        manifest = read_manifest_of(tmp_path, symbol, table)
+        assert manifest is not None
+        assert (manifest.rows, manifest.duplicates) == (3, duplicates)
+    # The numbers of the journal go on.
+    grow(store, again.trades("BTC-USD", seconds(9)))
+    store.checkpoint()
+    crash(store)
+    stats = WriterStats()
+    store = open_seal_store(tmp_path, stats=stats)
+    assert stats.lost_rows == 0
+    seal(store)
+    assert len(read_view(tmp_path, "BTC-USD", TRADES).live["trade_id"]) == 4
+    store.close()
+
+
+def test_repeated_trades_among_live_ones_rewrite_the_day(tmp_path: Path) -> None:
+    """Duplicates alone are reason enough to write a day anew."""
+    store = open_seal_store(tmp_path)
+    feed = Feed()
+    grow(store, feed.trades("BTC-USD", seconds(1, 2)))
+    feed.serial = 1
+    grow(store, feed.trades("BTC-USD", seconds(2, 3)))
+    seal(store)
+    assert read_view(tmp_path, "BTC-USD", TRADES).live["trade_id"].tolist() == [1, 2, 3]
+    store.close()
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_bit_rot_is_told_of_and_not_sealed(tmp_path: Path, late: bool) -> None:
+    """A file that is not what was written leaves its day unsealed, and is told of once a night."""
+    stats = WriterStats()
+    store = open_seal_store(tmp_path, stats=stats)
+    day_with_late_rows(store, Feed())
+    directory = live_directory(tmp_path, "BTC-USD", TRADES)
+    if late:
+        directory = tmp_path / ".multilogger/late/coinbase/BTC-USD/TRADES"
+    file = next(iter(sorted(directory.glob("maker_order_id.*"))))
+    content = bytearray(file.read_bytes())
+    content[20] ^= 4
+    file.write_bytes(content)
+    seal(store)
+    assert (stats.sealed_days, stats.seal_failures) == (1, 1)
+    assert read_manifest_of(tmp_path, "BTC-USD", TRADES) is None
+    assert read_manifest_of(tmp_path, "ETH-USD", MD) is not None
+    seal(store)
+    assert stats.seal_failures == 1
+    assert not temporaries(tmp_path)
+    content[20] ^= 4
+    file.write_bytes(content)
+    seal(store, YESTERDAY + 1)
+    manifest = read_manifest_of(tmp_path, "BTC-USD", TRADES)
+    assert manifest is not None
+    assert manifest.rows == 15
+    store.close()
+
+
+def test_missing_file_is_a_failure(tmp_path: Path) -> None:
+    """A column that someone removed or cut leaves its day unsealed."""
+    stats = WriterStats()
+    store = open_seal_store(tmp_path, stats=stats)
+    day_with_late_rows(store, Feed())
+    next(live_directory(tmp_path, "BTC-USD", TRADES).glob("trade_price.*")).unlink()
+    with next(live_directory(tmp_path, "ETH-USD", MD).glob("volume.*")).open("r+b") as file:
+        file.truncate(8)
+    seal(store)
+    assert (stats.sealed_days, stats.seal_failures) == (0, 2)
+    crash(store)
+
+
+def test_slices_share_syncs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How often the disk is synced does not depend on how many symbols are sealed at once."""
+    counts = []
+    for symbols in (2, 12):
+        store = open_seal_store(tmp_path / str(symbols))
+        feed = Feed()
+        for number in range(symbols):
+            grow(store, feed.trades(f"S{number}", seconds(5)), feed.trades(f"S{number}", seconds(1)))
+        store.checkpoint()
+        synced: list[int] = []
+        with monkeypatch.context() as patch:
+            patch.setattr(disk, "sync_filesystem", synced.append)
+            for name in ("sync", "sync_data", "sync_directory"):
+                patch.setattr(disk, name, synced.append)
+            seal(store)
+        counts.append(len(synced))
+        store.close()
+    assert counts[0] == counts[1]
+
+
+def test_a_step_seals_at_least_one_day(tmp_path: Path) -> None:
+    """Without time a step seals one day of one table, and says how many are left."""
+    stats = WriterStats()
+    store = open_seal_store(tmp_path, stats=stats)
+    day_with_late_rows(store, Feed())
+    store.close_day(YESTERDAY)
+    assert store.seal_step(0.0) == 1
+    assert stats.sealed_days == 1
+    assert store.seal_step(0.0) == 0
+    assert store.seal_step(0.0) == 0
+    assert stats.sealed_days == 2
+    store.close()
+
+
+def test_open_days_are_left_alone(tmp_path: Path) -> None:
+    """Only days up to the closed one are sealed."""
+    store = open_seal_store(tmp_path)
+    feed = Feed()
+    grow(store, feed.trades("BTC-USD", seconds(1)), feed.trades("BTC-USD", [NOON]))
+    seal(store)
+    assert read_manifest_of(tmp_path, "BTC-USD", TRADES) is not None
+    assert read_manifest_of(tmp_path, "BTC-USD", TRADES, DAY) is None
+    store.close()
+
+
+def test_seal_is_noted(tmp_path: Path) -> None:
+    """Each seal is found in the catalog, once."""
+    store = open_seal_store(tmp_path)
+    feed = Feed()
+    day_with_late_rows(store, feed)
+    seal(store)
+    grow(store, feed.trades("BTC-USD", seconds(4)))
+    seal(store)
+    store.close()
+    with open_catalog(tmp_path / ".multilogger/catalog.db") as catalog:
+        found = catalog.seals("coinbase", "BTC-USD", "TRADES")
+    assert [(it.day, it.generation, it.rows, it.late_rows) for it in found] == [
+        (YESTERDAY, 1, 15, 5),
+        (YESTERDAY, 2, 16, 6),
+    ]
+
+
+def test_manifest_sums_up_coverage(tmp_path: Path) -> None:
+    """Gaps of that day, whether the catalog has them or they only wait for it, are counted."""
+    store = open_seal_store(tmp_path)
+    day_with_late_rows(store, Feed())
+    store.add_notes([gap_note("coinbase", "offline", THEN, THEN + 30 * NANOS)])
+    store.commit([])
+    store.apply()
+    store.checkpoint()
+    store.add_notes([gap_note("coinbase", "silent", THEN + 20 * NANOS, THEN + 50 * NANOS, symbol="BTC-USD")])
+    store.commit([])
+    seal(store)
+    found = {}
+    for symbol, table in (("BTC-USD", TRADES), ("ETH-USD", MD)):
+        manifest = read_manifest_of(tmp_path, symbol, table)
+        assert manifest is not None
+        found[symbol] = manifest.coverage
+    assert found == {
+        "BTC-USD": CoverageSummary(gaps=1, gap_seconds=50.0),
+        "ETH-USD": CoverageSummary(gaps=1, gap_seconds=30.0),
+    }
+    store.close()
+
+
+def test_lost_manifest_is_made_again(tmp_path: Path) -> None:
+    """A sealed day whose manifest is gone at a start is sealed once more, as another generation."""
+    store = open_seal_store(tmp_path)
+    day_with_late_rows(store, Feed())
+    seal(store)
+    store.close()
+    next(live_directory(tmp_path, "BTC-USD", TRADES).glob("manifest.*")).unlink()
+    store = open_seal_store(tmp_path)
+    seal(store)
+    manifest = read_manifest_of(tmp_path, "BTC-USD", TRADES)
+    assert manifest is not None
+    assert (manifest.generation, manifest.rows) == (2, 15)
+    store.close()
+
+
+def test_full_disk_leaves_the_day_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the new files don't fit, nothing has changed; with room again the seal goes on."""
+    store = open_seal_store(tmp_path)
+    batches = day_with_late_rows(store, Feed())
+    store.close_day(YESTERDAY)
+
+    def full(fd: int, data: bytes, offset: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(disk, "write", full)
+        with pytest.raises(ColumnsUnavailable):
+            store.seal_step(60.0)
+    assert not temporaries(tmp_path)
+    assert read_view(tmp_path, "BTC-USD", TRADES).generation == 0
+    seal(store)
+    expected = expected_columns(batches, "BTC-USD", TRADES, YESTERDAY)
+    assert read_view(tmp_path, "BTC-USD", TRADES).live["trade_id"].tolist() == expected["trade_id"].tolist()
+    store.close()
+
+
+def test_forgotten_day_is_sealed_again_from_its_manifest(tmp_path: Path) -> None:
+    """Late rows of a day that the applier has forgotten are folded into what its manifest describes."""
+    store = open_seal_store(tmp_path)
+    feed = Feed()
+    batches = day_with_late_rows(store, feed)
+    seal(store)
+    store.close()
+    stats = WriterStats()
+    store = open_seal_store(tmp_path, stats=stats, days_later=5)
+    store.checkpoint()
+    store.checkpoint()
+    more = feed.trades("BTC-USD", seconds(4))
+    grow(store, more)
+    seal(store)
+    view = read_view(tmp_path, "BTC-USD", TRADES)
+    expected = expected_columns([*batches, more], "BTC-USD", TRADES, YESTERDAY)
+    assert view.live["trade_id"].tolist() == expected["trade_id"].tolist()
+    assert (view.generation, stats.lost_rows) == (2, 0)
+    store.close()
+
+
+def test_settings_may_change_between_seals(tmp_path: Path) -> None:
+    """A sealed day keeps the columns it has, whatever is configured later."""
+    store = open_seal_store(tmp_path, SMALL)
+    feed = Feed()
+    day_with_late_rows(store, feed)
+    seal(store)
+    store.close()
+    store = open_seal_store(tmp_path, PLAIN)
+    grow(store, feed.trades("BTC-USD", seconds(4)))
+    seal(store)
+    view = read_view(tmp_path, "BTC-USD", TRADES, exact=True)
+    assert len(view.live["price_f64"]) == 16
+    store.close()
