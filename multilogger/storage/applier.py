@@ -202,11 +202,17 @@ class Applier:
         self._forget_before(oldest_day)
         self.saver.save(self._applied, segment)
         self._sealer.settle()
+        self.update_catalog()
+        return Saved(self.saver.saved, sorted({day for _, day in self.columns.partitions}))
+
+    def update_catalog(self) -> bool:
+        """Bring the catalog up to the notes that a checkpoint covers; return whether that went well."""
         try:
             self._catalog.update()
         except CatalogError as error:
             log.warning("the catalog can't be brought up to date", error=str(error))
-        return Saved(self.saver.saved, sorted({day for _, day in self.columns.partitions}))
+            return False
+        return True
 
     def _forget_before(self, day: int) -> None:
         for key, partition in list(self.columns.partitions.items()):

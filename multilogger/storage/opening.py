@@ -11,9 +11,11 @@ import numpy as np
 from multilogger.config import StorageConfig
 from multilogger.config.policy import ExchangePolicy
 from multilogger.storage.applier import Applier
+from multilogger.storage.catalog import open_catalog
 from multilogger.storage.checkpoint import StreamState
 from multilogger.storage.layout import Paths
 from multilogger.storage.lock import WriterLock
+from multilogger.storage.notes import CoverageNote, CoverageState
 from multilogger.storage.partition import Partition
 from multilogger.storage.recovery import Recovered, recover
 from multilogger.storage.remote import RemoteApplier
@@ -34,6 +36,8 @@ class Opened:
     """As they were at the end of the recovery."""
     partitions: Mapping[Key, Partition]
     """The same; the applier's own ones change."""
+    open_gaps: list[CoverageNote]
+    """Gaps that had begun when the last run ended, and were never closed."""
 
 
 def open_applier(
@@ -58,6 +62,7 @@ def open_applier(
         recovered = recover(applier)
         streams, _ = applier.states()
         partitions = dict(applier.columns.partitions)
+        gaps = _open_gaps(paths) if applier.update_catalog() else []
     except BaseException:
         applier.close()
         raise
@@ -65,7 +70,16 @@ def open_applier(
     if not in_process:
         applier.close()
         chosen = RemoteApplier(paths.data, settings, policies, lock)
-    return Opened(paths, chosen, recovered, applier.journal_directories, streams, partitions)
+    return Opened(paths, chosen, recovered, applier.journal_directories, streams, partitions, gaps)
+
+
+def _open_gaps(paths: Paths) -> list[CoverageNote]:
+    with open_catalog(paths.catalog) as catalog:
+        return [
+            CoverageNote(it.exchange, it.symbol, it.table, it.state, it.cause, it.start_ns, None)
+            for it in catalog.coverage()
+            if it.state is CoverageState.GAP and it.end_ns is None
+        ]
 
 
 def last_trade_ids(streams: Sequence[StreamState], exchange: str) -> dict[str, int]:

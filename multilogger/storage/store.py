@@ -79,6 +79,8 @@ class Store:
         )
         self.stopped_ns = found.stopped_ns
         """When the last run wrote its last frame, nanoseconds since the epoch; 0 if there was none."""
+        self.open_gaps = opened.open_gaps
+        """Gaps in the coverage that the last run began and did not live to close."""
         stats.recovered_rows = found.rows
         stats.lost_rows += sum(loss.rows for loss in found.losses)
         stats.repaired_partitions += len(found.losses)

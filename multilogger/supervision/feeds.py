@@ -9,7 +9,7 @@ from typing import NoReturn
 import trio
 
 from multilogger.stats import ExchangeState, Stats
-from multilogger.storage.notes import Note, closed, gap_note, offline_note
+from multilogger.storage.notes import CoverageNote, Note, closed, gap_note, offline_note
 from multilogger.supervision.gate import Gate
 from multilogger.supervision.restart import keep_alive
 
@@ -48,17 +48,25 @@ async def run_exchanges(
             await _show_until_open(names, stats, gate)
 
 
-def note_offline(names: Iterable[str], stopped_ns: int, started_ns: int, add_notes: AddNotes) -> None:
-    """Note that nothing was recorded between two runs.
+def note_offline(
+    names: Iterable[str],
+    stopped_ns: int,
+    started_ns: int,
+    add_notes: AddNotes,
+    open_gaps: Iterable[CoverageNote] = (),
+) -> None:
+    """Note that nothing was recorded between two runs, and close what the last one left open.
 
     Args:
         names: the enabled exchanges.
         stopped_ns: when the last run is known to have recorded, nanoseconds since the epoch; 0 if none has.
         started_ns: when this one begins to.
         add_notes: takes the notes.
+        open_gaps: gaps that the last run began: they end with it, for what follows is a gap of its own.
     """
     if stopped_ns:
-        add_notes([offline_note(name, stopped_ns, started_ns) for name in names])
+        ended = [closed(gap, stopped_ns) for gap in open_gaps]
+        add_notes([*ended, *(offline_note(name, stopped_ns, started_ns) for name in names)])
 
 
 async def _show_until_open(names: Sequence[str], stats: Stats, gate: Gate) -> None:

@@ -186,7 +186,7 @@ async def run_feeds(
             exchange = plan.exchange_types[name](plan.config.exchanges[name], services)
             lives[name] = exchange_life(plan, store, send, exchange, symbols)
         feeds.start_soon(drain.begin_when_stopping, feeds.cancel_scope)
-        note_offline(lives, store.stopped_ns, plan.storage_clock(), store.add_notes)
+        note_offline(lives, store.stopped_ns, plan.storage_clock(), store.add_notes, store.open_gaps)
         await run_exchanges(lives, plan.stats, gate, store.add_notes, plan.storage_clock)
 
 

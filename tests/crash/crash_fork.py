@@ -32,14 +32,14 @@ from multilogger.errors import StorageError
 from multilogger.stats import WriterStats
 from multilogger.storage.store import Store
 
-DAY_ROWS: Final = 6000
+DAY_ROWS: Final = 4000
 SEAL_SECS: Final = 1800.0
-KEPT_DAYS: Final = 6
+KEPT_DAYS: Final = 4
 MARKET: Final = Market(
     ("BTC-USD", "ETH-USD", "A/B", "A_B", "X.RP", "SOL-USD"),
     20_300 * DAY_NANOS + DAY_NANOS // 3,
     DAY_NANOS // DAY_ROWS,
-    late_steps=150,
+    late_steps=100,
     far_steps=int(1.5 * DAY_ROWS),
 )
 FAILED_STATUS: Final = 3
@@ -48,6 +48,8 @@ _SUBREAPER: Final = 36
 _REPORT: Final = struct.Struct("<iiq")
 _COMMIT_ROWS: Final = (1, 140)
 _STEP_SECS: Final = 0.002
+_CHECKPOINTS: Final = 3
+"""After so many nothing is left of removed days."""
 
 
 class Kind(enum.IntEnum):
@@ -122,7 +124,7 @@ class Command:
     """Its first row."""
     in_process: bool
     close: bool
-    """Close the store as soon as it is open."""
+    """End in order instead of logging."""
 
     def encode(self) -> bytes:
         """Return a line."""
@@ -161,11 +163,19 @@ class Logger:
         self.check_stats()
         self.report(Kind.OPENED)
         if command.close:
-            self.store.close()
+            self.close(self.store)
             return 0
         self.wait_for_leave()
         threading.Thread(target=self.guarded, args=(self.apply,), daemon=True).start()
         self.commit()
+
+    def close(self, store: Store) -> None:
+        """Finish what earlier runs have begun, and end in order."""
+        self.retain(store)
+        for _ in range(_CHECKPOINTS):
+            store.mark()
+            store.finish()
+        store.close()
 
     def report(self, kind: Kind, value: int = 0) -> None:
         """Tell the test something."""

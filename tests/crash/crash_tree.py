@@ -8,7 +8,8 @@ that generation.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -79,73 +80,79 @@ class Tree:
         """
         kept: dict[Signature, Array] = {}
         found = {}
-        for place in self._places():
-            generation = _generation(self._data / EXCHANGE / place.directory / place.table, place.day)
-            live = self._read(self._live_files(place, generation), place, kept, even=even)
-            late = self._read(self._late_files(place, generation), place, kept, even=even)
-            table = _table(place)
-            assert (np.diff(self._market.times(live)) >= 0).all(), f"{place}: time decreases"
-            self._check_owner(place, np.concatenate([live, late]))
-            assert table.name == place.table
-            found[place] = Seen(generation, live, late)
+        live_days, late_days = self._days(self._data), self._days(self._data / LATE)
+        for place in sorted({*live_days, *late_days}):
+            files = live_days.get(place, {})
+            generation = _generation(files)
+            switching = [f"bin.{generation}.tmp"] if generation else []
+            live = self._read(files, [*switching, "bin"], place, kept, even=even)
+            late_files = late_days.get(place, {})
+            late = self._read(late_files, [f"{generation}.bin"], place, kept, even=even)
+            if len(live) + len(late):
+                self._check(place, live, late)
+                found[place] = Seen(generation, live, late)
+            if even:
+                # The manifests of removed days stay a while, by another name.
+                left = [it for it in files if it.endswith(".tmp") and it != "manifest.removed.tmp"]
+                assert not left, f"{place}: left over after a start: {left}"
         self._known = kept
-        if even:
-            # The manifests of removed days stay a while, by another name.
-            every = self._data.glob(f"{EXCHANGE}/*/*/*.tmp")
-            left = [str(it) for it in every if not it.name.endswith(".removed.tmp")]
-            assert not left, f"left over after a start: {left}"
         return found
 
-    def _places(self) -> list[Place]:
-        found = set()
-        for root in (self._data, self._data / LATE):
-            for path in root.glob(f"{EXCHANGE}/*/*/*.*.*.*.bin"):
-                day = ".".join(path.name.split(".")[1:4])
-                found.add(Place(path.parent.parent.name, path.parent.name, day))
-        return sorted(found)
-
-    def _live_files(self, place: Place, generation: int) -> dict[str, Path]:
-        folder = self._data / EXCHANGE / place.directory / place.table
-        files = {}
-        for column in _table(place).columns:
-            path = folder / f"{column.name}.{place.day}.bin"
-            switching = path.with_name(f"{path.name}.{generation}.tmp")
-            files[column.name] = switching if generation and switching.exists() else path
-        return files
-
-    def _late_files(self, place: Place, generation: int) -> dict[str, Path]:
-        folder = self._data / LATE / EXCHANGE / place.directory / place.table
-        return {
-            column.name: folder / f"{column.name}.{place.day}.{generation}.bin"
-            for column in _table(place).columns
-        }
+    def _days(self, root: Path) -> dict[Place, dict[str, os.DirEntry[str]]]:
+        """Return the files below a root, by day and by what is left of their names."""
+        found: dict[Place, dict[str, os.DirEntry[str]]] = {}
+        for folder in root.glob(f"{EXCHANGE}/*/*"):
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    name, day, rest = _split(entry.name)
+                    place = Place(folder.parent.name, folder.name, day)
+                    found.setdefault(place, {})[f"{name}.{rest}"] = entry
+        return found
 
     def _read(
-        self, files: Mapping[str, Path], place: Place, kept: dict[Signature, Array], *, even: bool
+        self,
+        files: Mapping[str, os.DirEntry[str]],
+        choices: Sequence[str],
+        place: Place,
+        kept: dict[Signature, Array],
+        *,
+        even: bool,
     ) -> Array:
-        """Return the serials of a partition."""
+        """Return the serials of a partition.
+
+        Args:
+            files: of the day.
+            choices: what may follow a column's name, what comes first goes first.
+            place: says which columns there are.
+            kept: takes what was read, for the next time.
+            even: as in :meth:`read`.
+        """
         table = _table(place)
-        there = {name: path.stat() for name, path in files.items() if path.exists()}
+        there = {}
+        for column in table.columns:
+            names = [f"{column.name}.{choice}" for choice in choices]
+            chosen = [files[name] for name in names if name in files]
+            if chosen:
+                there[column.name] = chosen[0].path, chosen[0].stat()
         if even:
-            assert len(there) in (0, len(files)), f"{place}: columns are missing, there are {sorted(there)}"
-        if len(there) < len(files):
+            assert len(there) in (0, len(table.columns)), f"{place}: there are only {sorted(there)}"
+        if len(there) < len(table.columns):
             return NOTHING
-        widths = {column.name: column.dtype.itemsize for column in table.columns}
-        rows = {name: status.st_size / widths[name] for name, status in there.items()}
+        rows = {
+            column.name: there[column.name][1].st_size / column.dtype.itemsize for column in table.columns
+        }
         if even:
             assert len(set(rows.values())) == 1, f"{place}: columns are uneven after a start: {rows}"
-        signature = tuple(
-            (str(files[name]), status.st_ino, status.st_size, status.st_mtime_ns)
-            for name, status in there.items()
-        )
+        signature = tuple((path, it.st_ino, it.st_size, it.st_mtime_ns) for path, it in there.values())
         if signature in self._known:
             serials = self._known[signature]
         else:
-            serials = self._serials(files, table, int(min(rows.values())))
+            paths = {name: path for name, (path, _) in there.items()}
+            serials = self._serials(paths, table, int(min(rows.values())))
         kept[signature] = serials
         return serials
 
-    def _serials(self, files: Mapping[str, Path], table: Table, rows: int) -> Array:
+    def _serials(self, files: Mapping[str, str], table: Table, rows: int) -> Array:
         columns = {
             column.name: np.fromfile(files[column.name], column.dtype, rows) for column in table.columns
         }
@@ -154,10 +161,10 @@ class Tree:
         assert not faults, f"{files[table.time_column]}: {faults}"
         return columns[SERIAL_COLUMN[table.name]].astype(np.int64)
 
-    def _check_owner(self, place: Place, serials: Array) -> None:
-        """Check that a directory has rows of one symbol, always the same, and a file rows of its day."""
-        if not len(serials):
-            return
+    def _check(self, place: Place, live: Array, late: Array) -> None:
+        """Check the order of time, that a directory is always of one symbol, and a file of one day."""
+        assert (np.diff(self._market.times(live)) >= 0).all(), f"{place}: time decreases"
+        serials = np.concatenate([live, late])
         owners = self._market.owners(serials)
         owner = self._owners.setdefault((place.directory, place.table), int(owners[0]))
         assert (owners == owner).all(), f"{place} has rows of several symbols"
@@ -165,13 +172,19 @@ class Tree:
         assert (days == place.number).all(), f"{place} has rows of another day"
 
 
+def _split(name: str) -> tuple[str, str, str]:
+    """Return what a file's name says: the column, the day, and what follows."""
+    column, day, month, year, rest = name.split(".", 4)
+    return column, f"{day}.{month}.{year}", rest
+
+
 def _table(place: Place) -> Table:
     return next(table for table in TABLES if table.name == place.table)
 
 
-def _generation(folder: Path, day: str) -> int:
-    manifest = folder / f"manifest.{day}.json"
-    return int(json.loads(manifest.read_bytes())["generation"]) if manifest.exists() else 0
+def _generation(files: Mapping[str, os.DirEntry[str]]) -> int:
+    manifest = files.get("manifest.json")
+    return int(json.loads(Path(manifest.path).read_bytes())["generation"]) if manifest else 0
 
 
 def check_kept(before: Snapshot, after: Snapshot, first_day: int) -> None:

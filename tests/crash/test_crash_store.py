@@ -26,7 +26,7 @@ from multilogger.tables import Array
 VERIFY_EVERY = 25
 OWN_PROCESS_EVERY = 4
 """One logger of so many has a process of its own write its columns."""
-PATIENCE_SECS = 2.0
+PATIENCE_SECS = 1.5
 """A moment that does not come within this is not waited for."""
 SOON_SECS = 0.003
 SHORT_SECS = 0.03
@@ -107,7 +107,8 @@ class Battle:
         if aim is None:
             self.nursery.follow(self.chance.uniform(0, LONG_SECS))
             return
-        for _ in range(self.chance.randint(1, 3)):
+        # A day is removed once a day only.
+        for _ in range(1 if aim is Kind.RETAINING else self.chance.randint(1, 3)):
             self.nursery.wait_for_next(aim, PATIENCE_SECS)
         self.nursery.follow(self.chance.uniform(0, SOON_SECS))
 
@@ -198,6 +199,7 @@ def test_kills(tmp_path: Path, pytestconfig: pytest.Config) -> None:
         battle = Battle(tmp_path, nursery, random.Random(seed))
         for number in range(kills):
             battle.kill_once(number)
+            print(number, battle.hits, Counter(s.generation for s in battle.before.values()), battle.serial)
             if number % VERIFY_EVERY == VERIFY_EVERY - 1:
                 battle.verify()
         battle.verify()

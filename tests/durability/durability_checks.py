@@ -15,14 +15,15 @@ from durability_ledger import Expected, Ledger
 from durability_reader import Place, Seen, partitions
 
 from multilogger.storage.layout import NANOS_PER_DAY, Paths
+from multilogger.storage.manifest import decode_manifest
 from multilogger.storage.notes import CoverageNote, SealNote
 from multilogger.storage.notes_log import NotesLog
 from multilogger.storage.store import Store
 from multilogger.storage.streams import ABSURD, LATE, LIVE
 from multilogger.tables import TABLES, TRADES, Array, Table
 
-_LEFTOVER: Final = re.compile(r"\.(bin\.\d+|json|removed)\.tmp$", re.ASCII)
-"""Names of what a seal or a removal had begun."""
+_UNSWITCHED: Final = re.compile(r"(.*)/\w+\.([\d.]+)\.bin\.(\d+)\.tmp", re.ASCII)
+"""A column that a seal has still to rename into place."""
 Seens = Mapping[Place, Seen]
 
 
@@ -36,13 +37,23 @@ def check_tree(tree: Tree, ledger: Ledger, expected: Expected, visible: Seens) -
         visible: what readers could see before the stop.
     """
     found = partitions(tree)
-    wrong = [f"I3 {path} is left over" for path in tree if _LEFTOVER.search(path)]
+    wrong = list(_check_switches(tree))
     wrong += [it for seen in found.values() for it in _check_partition(seen, ledger)]
     if not wrong:
         wrong += _check_symbols(found, ledger)
         wrong += _check_counts(found, ledger, expected)
         wrong += _check_visible(found, visible, expected)
     return wrong
+
+
+def _check_switches(tree: Tree) -> Iterator[str]:
+    """Check that no seal is half done: readers of plain files would see columns of two generations."""
+    for path in tree:
+        match = _UNSWITCHED.fullmatch(path)
+        manifest = tree.get(f"{match[1]}/manifest.{match[2]}.json") if match else None
+        sealed = decode_manifest(manifest, path).generation if isinstance(manifest, bytes) else 0
+        if match and sealed == int(match[3]):
+            yield f"I3 {path} was to be renamed"
 
 
 def _check_partition(seen: Seen, ledger: Ledger) -> Iterator[str]:

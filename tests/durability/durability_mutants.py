@@ -18,8 +18,12 @@ from multilogger.storage.frame import HEADER_BYTES, Header, decode_header
 from multilogger.storage.journal import Journal
 from multilogger.storage.partition import Partition
 from multilogger.storage.saver import Saver
+from multilogger.storage.seal import Sealer
+from multilogger.storage.sealing import Prepared
 from multilogger.storage.segments import SegmentPool, SegmentReader
 from multilogger.storage.store import Store
+from multilogger.storage.switch import rename_columns
+from multilogger.storage.syncing import Syncer
 
 _EVERYTHING: Final = 1 << 62
 
@@ -45,6 +49,7 @@ def _nothing(*_args: object, **_named: object) -> None:
     """Do nothing."""
 
 
+_switch = Sealer._switch
 _sync = Recorder.sync
 _retire = SegmentPool.retire
 _commit = Store.commit
@@ -132,6 +137,13 @@ def _sync_again(journal: Journal, *args: Any) -> None:
         _append(journal, *args)
 
 
+def _rename_first(sealer: Sealer, prepared: Sequence[Prepared], *args: Any) -> None:
+    """Rename the columns before the manifest says what they are."""
+    for it in prepared:
+        rename_columns(it.day.live, it.columns, it.manifest.generation)
+    _switch(sealer, prepared, *args)
+
+
 MUTANTS: Final[Mapping[str, Mutant]] = {
     it.name: it
     for it in (
@@ -159,6 +171,21 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         Mutant("last-ids-forgotten", "steady", "the last trade", _replace(Columns, states=_forget_ids)),
         Mutant("last-ids-not-replayed", "steady", "the last trade", _replay_without_ids),
         Mutant("files-kept-after-failed-sync", "columns-fail", "I", _replace(saver, rebuild=_keep_file)),
+        Mutant(
+            "columns-before-manifest",
+            "fold",
+            "I",
+            _replace(Sealer, _switch=_rename_first),
+            near=r"Rename.*bin\.1\.tmp",
+        ),
+        Mutant(
+            "manifest-not-synced",
+            "fold",
+            "I",
+            _replace(Syncer, sync_names=_nothing),
+            near=r"Rename.*bin\.1\.tmp",
+        ),
+        Mutant("seal-not-synced", "fold", "I", _replace(Syncer, sync_files=_nothing), near="Rename.*json"),
         Mutant("journal-synced-again", "journal-fails", "I1", _replace(Journal, _write=_sync_again)),
     )
 }

@@ -145,11 +145,25 @@ def _fold(run: Run, _fail: Fail) -> None:
     run.commit(run.trades(_BTC, 2, ago=7), again, run.ledger.again(MD, list(quotes.serials)[1:]))
     run.commit(run.quotes(_BTC, ago=6))
     run.apply()
+    run.checkpoint()
     run.wait(_TO_SEALING)
     _work(run)
     run.seal()
     _work(run)
     run.checkpoint()
+    run.stop()
+
+
+def _unsaved(run: Run, _fail: Fail) -> None:
+    """A day is sealed of which no checkpoint knows."""
+    run.start()
+    run.commit(run.trades(_BTC, 4, ago=9, step=2.0), run.quotes(_BTC, 4, ago=9, step=2.0))
+    run.commit(run.trades(_BTC, 2, ago=8, step=2.0), run.quotes(_BTC, 1, ago=6))
+    run.wait(_TO_SEALING)
+    run.seal()
+    _work(run)
+    run.commit(run.trades(_BTC, 2, ago=_TO_SEALING + 8))
+    run.seal()
     run.stop()
 
 
@@ -312,6 +326,7 @@ WORKLOADS: Final = (
     Workload("late", _late),
     Workload("seal", _seal, now=_EVENING),
     Workload("fold", _fold, now=_EVENING),
+    Workload("unsaved", _unsaved, now=_EVENING),
     Workload("reseal", _reseal, now=_EVENING),
     Workload("retention", _retention, now=_EVENING, policies={COINBASE: ExchangePolicy(retention_days=1)}),
     Workload("adoption", _adoption, prepare=_leave_files),

@@ -29,6 +29,7 @@ from multilogger.batch import Batch
 from multilogger.stats import WriterStats
 from multilogger.storage import disk
 from multilogger.storage.layout import day_suffix
+from multilogger.storage.notes import closed, gap_note
 from multilogger.tables import MD, TRADES, Table
 
 SYMBOL = "BTC-USD"
@@ -313,3 +314,23 @@ def test_commits_beside_applies(tmp_path: Path) -> None:
     store.close()
     for number in range(5):
         assert_holds(tmp_path, batches, f"S{number}", TRADES)
+
+
+def test_open_gaps_and_the_end_are_known_after_a_crash(tmp_path: Path) -> None:
+    """A start is told of the gaps that the last run had open, and until when it ran."""
+    store = open_store(tmp_path)
+    gaps = [
+        gap_note("coinbase", "disk full", NOON - 5, None),
+        gap_note("binance", "disk full", NOON - 5, NOON),
+    ]
+    store.add_notes(gaps)
+    store.commit([Feed().trades(SYMBOL, [NOON])])
+    crash(store)
+    store = open_store(tmp_path)
+    assert store.open_gaps == gaps[:1]
+    assert store.stopped_ns == NOON
+    store.add_notes([closed(gaps[0], NOON)])
+    store.close()
+    store = open_store(tmp_path)
+    assert store.open_gaps == []
+    store.close()

@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from multilogger.stats import ExchangeState, Stats
-from multilogger.storage.notes import CoverageNote, Note
+from multilogger.storage.notes import CoverageNote, Note, closed, gap_note, offline_note
 from multilogger.supervision.feeds import note_offline, run_exchanges
 from multilogger.supervision.gate import Gate
 
@@ -189,3 +189,11 @@ def test_time_between_runs_is_noted() -> None:
     assert feeds.notes == []
     note_offline(["alpha", "beta"], 2 * SECOND, 5 * SECOND, feeds.notes.extend)
     assert feeds.noted() == [("alpha", "offline", 0, 3), ("beta", "offline", 0, 3)]
+
+
+def test_gap_of_a_run_that_ended_in_it_is_closed() -> None:
+    """A pause that the last run did not survive ends with that run."""
+    notes: list[Note] = []
+    gap = gap_note("alpha", "disk full", SECOND, None)
+    note_offline(["alpha"], 2 * SECOND, 5 * SECOND, notes.extend, [gap])
+    assert notes == [closed(gap, 2 * SECOND), offline_note("alpha", 2 * SECOND, 5 * SECOND)]
