@@ -37,7 +37,7 @@ class TickerReplays:
             self._last[number] = row.reshape(())
 
     def fresh(self, md: Array) -> Array:
-        """Return the rows without replays of what was recorded before; remember the last of each symbol."""
+        """Return the rows without replays of what was recorded before; remember the newest of each symbol."""
         self._grow(int(md["symbol"].max()))
         replayed = np.flatnonzero(md["flags"] & Flag.REPLAYED)
         if len(replayed):
@@ -45,9 +45,17 @@ class TickerReplays:
             keep[[at for at in replayed if self._known(md[at])]] = False
             self._stats.duplicates += int(len(md) - keep.sum())
             md = md[keep]
-        # Of repeated indices NumPy's assignment keeps the last: each symbol's newest row.
-        self._last[md["symbol"]] = md
+        self._remember(md)
         return md
+
+    def _remember(self, md: Array) -> None:
+        """Keep the newest row of each symbol; rows that come late are older than that."""
+        times = md["time_ns"]
+        if (times[1:] < times[:-1]).any():
+            md = md[np.argsort(times, kind="stable")]
+        md = md[md["time_ns"] >= self._last["time_ns"][md["symbol"]]]
+        # Of repeated indices NumPy's assignment keeps the last.
+        self._last[md["symbol"]] = md
 
     def _known(self, row: Array) -> bool:
         last = self._last[row["symbol"]]

@@ -55,7 +55,7 @@ class Adversary:
         """Return how many of a directory's ``count`` changes survive."""
         if self._keep in (0.0, _ALL):
             return round(count * self._keep)
-        return self._rng.randint(0, count)
+        return self._rng.choice((0, count, self._rng.randint(0, count)))
 
     def content(self, durable: bytes, changes: Sequence[Change]) -> bytes:
         """Return a file's surviving content: earlier writes may be missing, and leave holes of zeros."""

@@ -54,8 +54,8 @@ def test_a_later_write_survives_alone() -> None:
 
 def test_names_survive_in_order() -> None:
     """Of a directory's changes the first ones survive, of different directories any."""
-    calls = [Create(f"data/{at}", at) for at in range(1, 4)]
-    volume = _volume().perform([*calls, MakeDirectory("other/inner"), Unlink("data/old")])
+    creates = [Create(f"data/{at}", at) for at in range(1, 4)]
+    volume = _volume().perform([*creates, MakeDirectory("other/inner"), Unlink("data/old")])
     found = [set(volume.survivors(Adversary(random.Random(seed), 0.5))) for seed in range(200)]
     assert all(("data/2" in it) <= ("data/1" in it) for it in found)
     assert all(("data/old" in it) >= ("data/3" not in it) for it in found)
@@ -82,7 +82,8 @@ def test_a_disk_is_synced_by_itself() -> None:
 
 def test_a_failed_sync_loses_for_good() -> None:
     """What a failed sync was for is never durable, whatever is written and synced later."""
-    for failed in (FailedSync(0), FailedSyncAll("data")):
+    failures: list[FailedSync | FailedSyncAll] = [FailedSync(0), FailedSyncAll("data")]
+    for failed in failures:
         volume = _volume().perform([Write(0, 0, b"new"), failed, Write(0, 0, b"new"), Sync(0)])
         assert volume.now()["data/old"] == b"new"
         assert _least(volume)["data/old"] == b"old"

@@ -131,6 +131,18 @@ def test_a_replayed_ticker_is_kept_once() -> None:
     assert stats.duplicates == 2
 
 
+def test_a_late_ticker_is_not_taken_for_the_newest() -> None:
+    """After a ticker that comes late, alone or among others, the replay of the newest is still known."""
+    quality, stats, _ = make_filter()
+    for batch in (
+        [ticker(2000, 5.0), ticker(1000, 4.0)],
+        [ticker(1500, 4.5)],
+        [ticker(2000, 5.0, Flag.REPLAYED)],
+    ):
+        quality.apply({MD.number: np.concatenate(batch)})
+    assert stats.duplicates == 1
+
+
 def test_many_symbols_grow_the_state() -> None:
     """Symbols beyond the first allocation are remembered like the first."""
     quality, stats, _ = make_filter()
