@@ -113,7 +113,7 @@ class Applier:
             self._catalog = Catalog(paths.catalog, self.notes)
             held.callback(self._catalog.close)
             self._held = held.pop_all()
-        self._sealer = Sealer(self.columns, self.saver, self._catalog)
+        self._sealer = Sealer(self.columns, self.saver, self._catalog, aliases=settings.trade_aliases)
         self._retention = Retention(self.columns, self.saver, policies)
         self._applied = Position(0, 0)
         self._highest_segment = 0
@@ -128,15 +128,20 @@ class Applier:
         self.columns.restore(known.streams, known.partitions)
         self.notes.open(known.notes_bytes)
         self.saver.resume(known)
-        self.stand_at(self.saver.saved)
+        self.stand_at(self.saver.saved, known.segment)
 
     def roll_forward(self) -> None:
         """Complete the seals that an earlier stop interrupted."""
         self._sealer.roll_forward()
 
-    def stand_at(self, position: Position) -> None:
-        """Note that everything up to a position is in the column files."""
-        self._applied = position
+    def stand_at(self, position: Position, segment: int) -> None:
+        """Note that everything up to a position is in the column files.
+
+        Args:
+            position: in the journal.
+            segment: the highest segment number there was.
+        """
+        self._applied, self._highest_segment = position, segment
 
     def states(self) -> tuple[list[StreamState], list[PartitionState]]:
         """Return what is known of streams and partitions."""
@@ -202,6 +207,7 @@ class Applier:
         self._forget_before(oldest_day)
         self.saver.save(self._applied, segment)
         self._sealer.settle()
+        self._retention.settle()
         self.update_catalog()
         return Saved(self.saver.saved, sorted({day for _, day in self.columns.partitions}))
 

@@ -57,6 +57,7 @@ class Committer:
         self._announced = len(self._streams.all)
         self._notes: list[Note] = []
         self._unwritten: list[Frame] = []
+        self._closed_day: int | None = None
         found = opened.recovered
         self.pools = [
             SegmentPool(directory, settings.journal_segment_bytes, found.closed)
@@ -77,6 +78,13 @@ class Committer:
         """Size of the frames that wait in memory because the journal took none."""
         return sum(len(payload) for _, payload in self._unwritten)
 
+    def is_clear_of(self, day: int) -> bool:
+        """Return whether no rows wait for the journal that were numbered before ``day`` was closed.
+
+        Such rows go to live partitions, which must not be sealed before they are there. Called with the lock.
+        """
+        return self._closed_day is None or self._closed_day >= day
+
     def add_notes(self, notes: Sequence[Note]) -> None:
         """Have notes made durable with the next commit; called by any thread."""
         with self._lock:
@@ -90,7 +98,9 @@ class Committer:
         """
         started = self._monotonic()
         self._encode(batches)
-        if self._unwritten:
+        if not self._unwritten:
+            self._closed_day = None
+        else:
             self._append()
             self._stats.commits += 1
             self._stats.commit_times.note(self._monotonic() - started)
@@ -109,6 +119,8 @@ class Committer:
         """Make frames of new rows and notes."""
         grouped = group_batches(batches, self._streams)
         with self._lock:
+            if self._closed_day is None:
+                self._closed_day = self.book.closed_day
             encoded = encode_frames(grouped, self.book, self._limit, day_of(self._calendar()))
             notes, self._notes = self._notes, []
         stats = self._stats
@@ -136,6 +148,7 @@ class Committer:
         self._unwritten = []
         with self._lock:
             self.backlog.add(extents, self._clock())
+            self._closed_day = None
         self._count()
 
     def _dictionary(self, first: int = 0) -> list[bytes]:

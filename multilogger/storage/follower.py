@@ -115,9 +115,14 @@ class Follower:
         Raises:
             ColumnsUnavailable: the disk failed or is full.
         """
-        # Rows that were committed for a day before it was closed belong to its live partition.
+        # Rows that were numbered for a day before it was closed belong to its live partition.
+        with self._lock:
+            closed_day = self._book.closed_day
+            clear = self._committer.is_clear_of(closed_day)
+        if not clear:
+            return 1
         self.apply()
-        done = self._applier.seal(self._book.closed_day, seconds)
+        done = self._applier.seal(closed_day, seconds)
         self._stats.sealed_days += done.sealed
         self._stats.seal_failures += done.failures
         self._note_losses(done.losses)

@@ -197,4 +197,4 @@ class _Recovery:
 
     def _save(self) -> None:
         self.applier.saver.save(self.applied, self.highest)
-        self.applier.stand_at(self.applied)
+        self.applier.stand_at(self.applied, self.highest)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import structlog
+
 from multilogger.errors import ColumnsUnavailable
 from multilogger.storage import checkpoint as checkpoints
 from multilogger.storage import disk
@@ -12,6 +14,8 @@ from multilogger.storage.layout import Paths
 from multilogger.storage.notes import NoteRecord
 from multilogger.storage.notes_log import NotesLog
 from multilogger.storage.rebuild import rebuild
+
+log = structlog.get_logger()
 
 
 class Saver:
@@ -105,7 +109,11 @@ class Saver:
         """Remember, beyond a crash of this program, that the files written to lately can't be trusted."""
         for key in self._columns.touched:
             self._columns.partitions[key].suspect = True
-        disk.write_file(self._paths.sync_failed, disk.boot_id().encode())
+        try:
+            disk.write_file(self._paths.sync_failed, disk.boot_id().encode())
+        except OSError as error:
+            # Without it only a crash of this program, and not of the machine, would go unnoticed.
+            log.warning("the mark of a failed sync can't be written", error=str(error))
 
     def _clear_mark(self) -> None:
         if disk.length_of(self._paths.sync_failed) is not None:

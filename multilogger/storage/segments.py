@@ -89,7 +89,7 @@ class SegmentReader:
     """Reads the frames of one segment.
 
     Raises:
-        OSError: from every method, and at its making.
+        OSError: from every method.
     """
 
     def __init__(self, segment: Segment) -> None:
@@ -142,7 +142,7 @@ class SegmentPool:
     Args:
         directory: the journal's, or its alternate one.
         segment_bytes: size of a segment, at least :data:`MIN_SEGMENT_BYTES`.
-        closed: segments found at start that may still be needed; those of other directories are left out.
+        closed: segments found at start that may still be needed, of any directory.
         spares: free segments that are kept; the journal lives on them while the disk is full.
     """
 
@@ -271,8 +271,7 @@ class SegmentPool:
         """
         with self._lock:
             done = [closed for closed in self._closed if closed.last_sequence <= sequence]
-            # As many as are filled between two checkpoints: else they would be made anew each time.
-            self._kept = max(self._spares, len(done) + 1)
+            self._kept = max(self._spares, len(done) + 1)  # what is filled between two checkpoints
         # Older ones first: frames that were given up must not outlive the segment that replaces them.
         for closed in sorted(done, key=lambda closed: closed.segment.number):
             self._free_segment(closed)

@@ -4,14 +4,14 @@
 
     run_writer
     ├─ commit_all        until the channel ends; a mark in the journal now and then while nothing comes
-    ├─ grow_columns      every second, longer where that costs much
     ├─ keep_spares       free journal segments are made ahead
+    ├─ grow_columns      every second, longer where that costs much
     ├─ take_checkpoints  every ``checkpoint_secs``, sooner after much journal
     ├─ seal_days         half an hour after midnight, in small steps
     ├─ remove_days       at noon, in small steps
     └─ watch_space       pauses recording while the disk is nearly full
 
-All but the first two use the applier, one at a time.
+Those from ``grow_columns`` to ``remove_days`` use the applier, one at a time.
 """
 
 from __future__ import annotations

@@ -47,6 +47,8 @@ BROKEN_STATUS: Final = 4
 _SUBREAPER: Final = 36
 _REPORT: Final = struct.Struct("<iiq")
 _COMMIT_ROWS: Final = (1, 140)
+_ROWS_WHILE_SEALING: Final = (1, 8)
+"""Fewer, for days to pass no faster than they can be sealed."""
 _STEP_SECS: Final = 0.002
 _CHECKPOINTS: Final = 3
 """After so many nothing is left of removed days."""
@@ -142,6 +144,7 @@ class Logger:
     store: Store | None = None
     stats: WriterStats = attrs.field(factory=WriterStats)
     now_ns: int = 0
+    sealing: bool = True
 
     def run(self) -> int:
         """Recover, and then log until killed; return the exit status."""
@@ -198,7 +201,8 @@ class Logger:
         assert self.store is not None
         serial = self.command.serial
         while True:
-            first, serial = serial, serial + self.chance.randint(*_COMMIT_ROWS)
+            rows = _ROWS_WHILE_SEALING if self.sealing else _COMMIT_ROWS
+            first, serial = serial, serial + self.chance.randint(*rows)
             self.now_ns = MARKET.now_ns(serial)
             self.report(Kind.OFFERED, serial - 1)
             self.store.commit([MARKET.batch(first, serial)])
@@ -209,7 +213,6 @@ class Logger:
         """Do all the rest for ever, as the writer does, but in a hurry."""
         assert self.store is not None
         store, chance = self.store, random.Random(self.command.seed + 1)
-        unsealed = True
         while True:
             self.report(Kind.APPLYING)
             store.apply()
@@ -220,12 +223,12 @@ class Logger:
             day = store.day_to_close()
             if day is not None:
                 store.close_day(day)
-                unsealed = True
-            while unsealed:
+                self.sealing = True
+            while self.sealing:
                 self.report(Kind.SEALING)
-                unsealed = store.seal_step(_STEP_SECS) > 0
+                self.sealing = store.seal_step(_STEP_SECS) > 0
                 self.check_stats()
-                if not unsealed:
+                if not self.sealing:
                     self.retain(store)
             self.report(Kind.RESTING)
             time.sleep(chance.choice((0, 0.002, 0.01)))
@@ -243,9 +246,9 @@ class Logger:
         status = BROKEN_STATUS
         try:
             status = work()
-        except StorageError:
+        except StorageError as error:
             # Expected where the applier was killed; the test knows.
-            traceback.print_exc()
+            print(f"process {os.getpid()}: {error}", file=sys.stderr)
             self.report(Kind.REFUSED)
             status = FAILED_STATUS
         except BaseException:  # noqa: BLE001 - whatever it is, a thread's end must be the process's

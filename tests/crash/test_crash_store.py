@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import attrs
 import numpy as np
@@ -23,6 +26,7 @@ from crash_tree import Place, Seen, Tree, check_kept, check_once
 from multilogger.archive.verify import verify_archive
 from multilogger.tables import Array
 
+NEEDED_BYTES = 1024**3
 VERIFY_EVERY = 25
 OWN_PROCESS_EVERY = 4
 """One logger of so many has a process of its own write its columns."""
@@ -192,14 +196,27 @@ def shortly_before_sealing(serial: int, chance: random.Random) -> int:
     return max(serial, MARKET.serial_at(moment) - chance.randint(20, 500))
 
 
-def test_kills(tmp_path: Path, pytestconfig: pytest.Config) -> None:
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    """Return an empty directory in memory, where there is one.
+
+    Kills are none of the disk's business; beside its syncs there would be little else that they strike.
+    """
+    memory = Path("/dev/shm")  # noqa: S108 - the directory in it is our own
+    if not os.access(memory, os.W_OK) or shutil.disk_usage(memory).free < NEEDED_BYTES:
+        yield tmp_path
+        return
+    with TemporaryDirectory(prefix="crash-", dir=memory) as directory:
+        yield Path(directory)
+
+
+def test_kills(place: Path, pytestconfig: pytest.Config) -> None:
     """Whatever moment a kill strikes: what was acknowledged is there once, and what was seen stays."""
     kills, seed = pytestconfig.getoption("store_kills"), pytestconfig.getoption("kill_seed")
-    with Nursery(tmp_path) as nursery:
-        battle = Battle(tmp_path, nursery, random.Random(seed))
+    with Nursery(place) as nursery:
+        battle = Battle(place, nursery, random.Random(seed))
         for number in range(kills):
             battle.kill_once(number)
-            print(number, battle.hits, Counter(s.generation for s in battle.before.values()), battle.serial)
             if number % VERIFY_EVERY == VERIFY_EVERY - 1:
                 battle.verify()
         battle.verify()
@@ -211,10 +228,10 @@ def test_kills(tmp_path: Path, pytestconfig: pytest.Config) -> None:
         assert battle.applier_kills
 
 
-def test_start_waits_for_the_last_applier(tmp_path: Path) -> None:
+def test_start_waits_for_the_last_applier(place: Path) -> None:
     """A start waits while the process still lives that wrote a killed logger's columns, and then goes on."""
-    with Nursery(tmp_path) as nursery:
-        battle = Battle(tmp_path, nursery, random.Random(1))
+    with Nursery(place) as nursery:
+        battle = Battle(place, nursery, random.Random(1))
         battle.start(in_process=False)
         battle.live(Kind.ACKNOWLEDGED)
         assert nursery.run is not None
@@ -231,10 +248,10 @@ def test_start_waits_for_the_last_applier(tmp_path: Path) -> None:
         battle.verify()
 
 
-def test_killed_applier(tmp_path: Path) -> None:
+def test_killed_applier(place: Path) -> None:
     """If the process that writes the columns is killed, its logger refuses to go on, and nothing is lost."""
-    with Nursery(tmp_path) as nursery:
-        battle = Battle(tmp_path, nursery, random.Random(2))
+    with Nursery(place) as nursery:
+        battle = Battle(place, nursery, random.Random(2))
         for aim in (Kind.ACKNOWLEDGED, Kind.SEALING):
             battle.start(in_process=False, serial=shortly_before_sealing(battle.serial, battle.chance))
             battle.live(aim)

@@ -159,7 +159,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
             "steady",
             "I4",
             _replace(SegmentReader, payload_at=_payload_at),
-            near=r"Write.*MLJF",
+            near=r"Write.*MLJF.{10000}",
         ),
         Mutant(
             "segments-not-numbered",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import subprocess
 import sys
@@ -16,17 +15,15 @@ from storage_tools import (
     NOON,
     SMALL,
     Feed,
-    assert_checkpoint_is_true,
     column_files,
     crash,
-    fork,
     open_store,
     read_column,
     read_late,
     read_rows,
 )
 
-from multilogger.errors import ColumnsUnavailable, JournalUnavailable, StartupError, StorageDamaged
+from multilogger.errors import JournalUnavailable, StartupError, StorageDamaged
 from multilogger.stats import WriterStats
 from multilogger.storage import disk
 from multilogger.storage.checkpoint import load
@@ -185,76 +182,6 @@ def test_sealed_days_are_forgotten_and_found_again(tmp_path: Path) -> None:
     assert read_rows(tmp_path, SYMBOL, TRADES)["trade_id"].tolist() == [1]
     assert read_late(tmp_path, SYMBOL, TRADES, "trade_id", generation=1) == [4, 5]
     assert stats.late_rows == 2
-
-
-@pytest.mark.parametrize("code", [5, 28], ids=["EIO", "ENOSPC"])
-def test_columns_that_cannot_be_written_wait_in_the_journal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
-) -> None:
-    """An apply that fails half way is repeated until it goes through; no row is skewed or doubled."""
-    feed = Feed()
-    stats = WriterStats()
-    store = open_store(tmp_path, stats=stats)
-    store.commit([feed.trades(SYMBOL, [NOON]), feed.trades("ETH-USD", [NOON])])
-    store.apply()
-    write = disk.write
-    for failing in range(1, 24):
-        store.commit([feed.trades(SYMBOL, [NOON + failing]), feed.trades("ETH-USD", [NOON + failing])])
-        calls = itertools.count(1)
-
-        def fail(fd: int, data: memoryview | bytes, offset: int, failing: int = failing) -> None:
-            if next(calls) == failing:
-                write(fd, memoryview(data)[: len(data) // 2], offset)
-                raise OSError(code, os.strerror(code))
-            write(fd, data, offset)
-
-        with monkeypatch.context() as patched:
-            patched.setattr(disk, "write", fail)
-            with pytest.raises(ColumnsUnavailable, match=os.strerror(code)):
-                store.apply()
-        assert stats.apply_problem
-        store.apply()
-        assert not stats.apply_problem
-    store.close()
-    for _ in range(2):
-        assert read_rows(tmp_path, SYMBOL, TRADES)["trade_id"].tolist() == list(range(1, 49, 2))
-        assert read_rows(tmp_path, "ETH-USD", TRADES)["trade_id"].tolist() == list(range(2, 49, 2))
-        open_store(tmp_path).close()
-    assert_checkpoint_is_true(tmp_path)
-
-
-def test_failed_sync_of_columns_replaces_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a failed sync no checkpoint is taken before every file written to lately is a new one."""
-    feed = Feed()
-    store = open_store(tmp_path)
-    store.commit([feed.trades(SYMBOL, [NOON])])
-    store.apply()
-    file = tmp_path / f"coinbase/{SYMBOL}/TRADES/trade_price{day_suffix(DAY)}"
-    before = file.stat().st_ino
-    path = tmp_path / ".multilogger/checkpoint"
-    checkpoint = path.read_bytes()
-
-    def fail(_: int) -> None:
-        raise OSError(5, "Input/output error")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(disk, "sync_filesystem", fail)
-        with pytest.raises(ColumnsUnavailable):
-            store.checkpoint()
-    assert (tmp_path / ".multilogger/sync-failed").exists()
-    assert path.read_bytes() == checkpoint
-    again = fork(tmp_path, tmp_path.parent / "stopped")
-    store.checkpoint()
-    assert path.read_bytes() != checkpoint
-    assert file.stat().st_ino != before
-    assert not (tmp_path / ".multilogger/sync-failed").exists()
-    store.close()
-    # A start finds the mark, and does the same.
-    moved = again / file.relative_to(tmp_path)
-    before = moved.stat().st_ino
-    open_store(again).close()
-    assert moved.stat().st_ino != before
-    assert moved.read_bytes() == file.read_bytes()
 
 
 def test_files_are_synced_one_by_one_where_the_filesystem_needs_it(

@@ -100,7 +100,7 @@ def test_late_rows_are_folded_in(tmp_path: Path) -> None:
 
 
 def test_rows_after_the_seal_make_another_generation(tmp_path: Path) -> None:
-    """What comes after a seal waits beside it, whatever its time; the next seal folds it in."""
+    """What comes after a seal waits beside it; the next seal folds it in."""
     store = open_seal_store(tmp_path)
     feed = Feed()
     batches = day_with_late_rows(store, feed)

@@ -1,9 +1,7 @@
-"""The writer task: cadence, back-pressure, the end, and failures."""
+"""The writer task: cadence, back-pressure, and the end."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -13,126 +11,20 @@ import pytest
 import trio
 from storage_tools import NOON, SMALL, Feed, crash, open_store, read_column
 from trio.testing import MockClock
+from writer_tools import (  # noqa: F401 - pytest finds fixtures by name
+    FakeStore,
+    NoGate,
+    config_of,
+    feed_fixture,
+    inline_threads_fixture,
+)
 
 from multilogger.batch import Batch
-from multilogger.config import Config, LoggerConfig, StorageConfig
-from multilogger.errors import StorageDamaged, StorageError
 from multilogger.stats import WriterStats
 from multilogger.storage import disk, writer
 from multilogger.storage.store import Store
 from multilogger.storage.writer import run_writer
 from multilogger.tables import TRADES
-
-
-def config_of(path: Path, storage: StorageConfig = SMALL, *, flush: float = 5.0) -> Config:
-    """Return a configuration of what the writer reads."""
-    return Config(logger=LoggerConfig(data_path=path, flush_interval_secs=flush), storage=storage)
-
-
-@attrs.define(eq=False)
-class FakeStore:
-    """Notes when it is called; says what it is told to say."""
-
-    pending_bytes: int = 0
-    journal_bytes: int = 0
-    held_bytes: int = 0
-    due_day: int | None = None
-    unsealed: int = 0
-    marks: list[float] = attrs.field(factory=list)
-    seals: list[float] = attrs.field(factory=list)
-    commits: list[tuple[float, int]] = attrs.field(factory=list)
-    applies: list[float] = attrs.field(factory=list)
-    checkpoints: list[float] = attrs.field(factory=list)
-    apply_secs: float = 0.0
-    """How long an apply takes, in virtual seconds."""
-
-    def commit(self, batches: Sequence[Batch]) -> None:
-        """Note the time and the number of rows."""
-        self.commits.append((trio.current_time(), sum(len(batch) for batch in batches)))
-        self.pending_bytes += sum(batch.nbytes for batch in batches)
-
-    def apply(self) -> None:
-        """Note the time."""
-        self.applies.append(trio.current_time())
-        self.pending_bytes = 0
-
-    def checkpoint(self) -> None:
-        """Note the time."""
-        self.checkpoints.append(trio.current_time())
-
-    def finish(self) -> None:
-        """Apply and checkpoint."""
-        self.apply()
-        self.checkpoint()
-
-    def mark(self) -> None:
-        """Note the time."""
-        self.marks.append(trio.current_time())
-
-    def prepare_spares(self) -> None:
-        """There are always enough."""
-
-    def is_about_noon(self) -> bool:
-        """It never is."""
-        return False
-
-    def day_to_close(self) -> int | None:
-        """Return the day that is over."""
-        return self.due_day
-
-    def close_day(self, day: int) -> None:
-        """There is much to seal now."""
-        assert day == self.due_day
-        self.due_day, self.unsealed = None, 3
-
-    def seal_step(self, seconds: float) -> int:
-        """Seal a third of it."""
-        if self.unsealed:
-            self.seals.append(trio.current_time())
-            self.unsealed -= 1
-        return self.unsealed
-
-    async def write(
-        self, receive: trio.MemoryReceiveChannel[Batch], config: Config, stats: WriterStats
-    ) -> None:
-        """Run the writer over this store."""
-        await run_writer(cast("Store", self), receive, config, stats, gate=NoGate())
-
-
-@attrs.define
-class NoGate:
-    """Notes what the writer asks of the feeds."""
-
-    reasons: list[str] = attrs.field(factory=list)
-
-    def pause(self, reason: str, *, cause: str = "") -> None:
-        """Note the reason."""
-        self.reasons.append(reason)
-
-    def resume(self) -> None:
-        """Note that there is none."""
-        self.reasons.append("")
-
-
-@pytest.fixture
-def inline_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Call the store without a thread: the virtual clock would jump while one works."""
-
-    async def run_sync(call: Callable[..., object], *args: object) -> object:
-        owner = getattr(call, "__self__", None)
-        if isinstance(owner, FakeStore) and call.__name__ == "apply":
-            await trio.sleep(owner.apply_secs)
-        else:
-            await trio.lowlevel.checkpoint()
-        return call(*args)
-
-    monkeypatch.setattr(trio.to_thread, "run_sync", run_sync)
-
-
-@pytest.fixture
-def feed() -> Feed:
-    """Return a maker of batches."""
-    return Feed()
 
 
 async def test_everything_is_in_the_columns_at_the_end(tmp_path: Path, feed: Feed) -> None:
@@ -277,88 +169,3 @@ async def test_full_disk_pauses_recording(
         assert gate.reasons[-1] == ""
         assert stats.disk_free_bytes == free
         send.close()
-
-
-async def test_failing_journal_holds_rows(
-    tmp_path: Path, feed: Feed, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Rows wait in memory while the journal fails, and nothing more is taken once there are too many."""
-    failing = True
-    sync_data = disk.sync_data
-
-    def fail(fd: int) -> None:
-        if failing:
-            raise OSError(28, "No space left on device")
-        sync_data(fd)
-
-    monkeypatch.setattr(disk, "sync_data", fail)
-    monkeypatch.setattr(writer, "_MAX_HELD_BYTES", 1)
-    monkeypatch.setattr(writer, "_RETRY_SECS", 0.05)
-    store = open_store(tmp_path)
-    stats = WriterStats()
-    send, receive = trio.open_memory_channel[Batch](0)
-    async with trio.open_nursery() as nursery:
-        storage = attrs.evolve(SMALL, journal_sync_secs=0.01)
-        run = partial(run_writer, store, receive, config_of(tmp_path, storage), stats, gate=NoGate())
-        nursery.start_soon(run)
-        await send.send(feed.trades("X", [NOON]))
-        with trio.fail_after(5):
-            while not store.held_bytes:  # noqa: ASYNC110 - a plain number
-                await trio.sleep(0.01)
-        with trio.move_on_after(0.2) as waiting:
-            await send.send(feed.trades("X", [NOON + 1]))
-        assert waiting.cancelled_caught
-        assert store.held_bytes > 0
-        assert stats.oldest_pending_ns == NOON + 5
-        failing = False
-        await send.send(feed.trades("X", [NOON + 2]))
-        send.close()
-    assert read_column(tmp_path, "X", TRADES, "trade_id").tolist() == [1, 3]
-    store.close()
-
-
-async def test_failure_ends_the_writer(tmp_path: Path, feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What can't be tried again ends the task with a storage error, and senders see the channel broken."""
-    store = open_store(tmp_path)
-
-    def fail(*_: object) -> None:
-        raise StorageDamaged("the journal is gone")
-
-    monkeypatch.setattr(store._follower._applier, "apply", fail)
-    send, receive = trio.open_memory_channel[Batch](1)
-    with pytest.RaisesGroup(pytest.RaisesExc(StorageError, match="journal is gone"), flatten_subgroups=True):
-        async with trio.open_nursery() as nursery:
-            storage = attrs.evolve(SMALL, journal_sync_secs=0.01)
-            config = config_of(tmp_path, storage, flush=0.05)
-            nursery.start_soon(partial(run_writer, store, receive, config, WriterStats(), gate=NoGate()))
-            await send.send(feed.trades("X", [NOON]))
-            await trio.sleep_forever()
-    with pytest.raises(trio.BrokenResourceError):
-        await send.send(feed.trades("X", [NOON]))
-    store.close()
-
-
-async def test_cancelled_writer_lets_its_commit_finish(tmp_path: Path, feed: Feed) -> None:
-    """A commit at work when the task is cancelled is finished; the store can be used on."""
-    syncing, go_on = threading.Event(), threading.Event()
-    sync_data = disk.sync_data
-
-    def slow(fd: int) -> None:
-        syncing.set()
-        assert go_on.wait(5)
-        sync_data(fd)
-
-    store = open_store(tmp_path)
-    send, receive = trio.open_memory_channel[Batch](1)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(disk, "sync_data", slow)
-        async with trio.open_nursery() as nursery:
-            storage = attrs.evolve(SMALL, journal_sync_secs=0.01)
-            config = config_of(tmp_path, storage)
-            nursery.start_soon(partial(run_writer, store, receive, config, WriterStats(), gate=NoGate()))
-            await send.send(feed.trades("X", [NOON]))
-            assert await trio.to_thread.run_sync(syncing.wait, 5)
-            nursery.cancel_scope.cancel()
-            go_on.set()
-    store.close()
-    assert read_column(tmp_path, "X", TRADES, "trade_id").tolist() == [1]
