@@ -37,12 +37,15 @@ class Backlog:
         self._commits.append(Commit(extents, nbytes, made_ns))
         self.nbytes += nbytes
 
-    def first(self) -> list[Commit]:
-        """Return the oldest commits, as many as are to be applied at once; they stay here."""
+    def __len__(self) -> int:
+        return len(self._commits)
+
+    def first(self, most: int) -> list[Commit]:
+        """Return the oldest commits, as many as are to be applied at once, at most ``most``; they stay."""
         found: list[Commit] = []
         size = 0
         for commit in self._commits:
-            if size >= _TOGETHER_BYTES:
+            if size >= _TOGETHER_BYTES or len(found) == most:
                 break
             found.append(commit)
             size += commit.nbytes

@@ -58,16 +58,17 @@ class Follower:
         self._retire(recovered.checkpoint)
 
     def apply(self) -> None:
-        """Bring all committed rows into their column files.
+        """Bring the rows that are committed by now into their column files.
 
         Raises:
             ColumnsUnavailable: not all can be written now.
         """
-        while True:
+        # Not those that are committed meanwhile: where the files are many, there would be no end of it.
+        left = len(self._backlog)
+        while left:
             with self._lock:
-                taken = self._backlog.first()
-            if not taken:
-                return
+                taken = self._backlog.first(left)
+            left -= len(taken)
             done = self._applier.apply([extent for it in taken for extent in it.extents])
             self._applied = taken[-1].extents[-1].position
             with self._lock:

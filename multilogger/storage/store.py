@@ -160,7 +160,7 @@ class Store:
         self._committer.add_notes(notes)
 
     def apply(self) -> None:
-        """Bring all committed rows into their column files.
+        """Bring the rows that are committed by now into their column files.
 
         Raises:
             ColumnsUnavailable: not all can be written now; the journal has them, apply again later.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import inspect
+import itertools
 import os
 import random
 import shutil
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +31,7 @@ _GROWS: Final = frozenset({"open_file", "write", "write_parts", "rename", "symli
 """What may find the disk full."""
 _OTHERS: Final = frozenset({"close", "truncate", "unlink", "copy_permissions", "set_permissions"})
 CALLS: Final = sorted(_READS | _SYNCS | _GROWS | _OTHERS)
+Site = tuple[str, ...]
 _BEYOND: Final = 1 << 40
 
 
@@ -56,6 +59,8 @@ class FaultyDisk:
     def __init__(self, fault: Fault | None = None) -> None:
         self.made: list[str] = []
         """Names of the calls so far."""
+        self.sites: list[Site] = []
+        """Where each was made, if there is no fault."""
         self._fault = fault
         self._lasting: frozenset[str] = frozenset()
 
@@ -76,6 +81,8 @@ class FaultyDisk:
             number = len(self.made)
             self.made.append(name)
             fault = self._fault
+            if fault is None:
+                self.sites.append(_site(name))
             if fault is not None and (number == fault.call or name in self._lasting):
                 if fault.lasting and number == fault.call:
                     self._lasting = _like(name, fault.error)
@@ -105,17 +112,42 @@ def _write_half(real: Callable[..., Any], name: str, args: Sequence[Any]) -> Non
         real(fd, data[: len(data) // 2], offset)
 
 
-def faults(workload: Workload, scratch: Path) -> list[Fault]:
-    """Return every fault there is to try with a workload."""
-    faulty = FaultyDisk()
-    _work(workload, scratch, faulty)
-    found = []
-    for call, name in enumerate(faulty.made):
-        found += [Fault(call, errno.EIO), Fault(call, errno.EIO, lasting=True)]
-        if name in _GROWS:
-            found += [Fault(call, errno.ENOSPC), Fault(call, errno.ENOSPC, lasting=True)]
-        if name in ("write", "write_parts"):
-            found.append(Fault(call, errno.ENOSPC, half=True))
+def _site(name: str) -> Site:
+    """Return the call, and the lines of the storage that led to it."""
+    lines: list[str] = []
+    frame = inspect.currentframe()
+    while frame is not None:
+        path = Path(frame.f_code.co_filename)
+        if path.parent.name == "storage":
+            lines.append(f"{path.name}:{frame.f_lineno}")
+        frame = frame.f_back
+    return name, *lines
+
+
+def faults(workloads: Iterable[Workload], scratch: Path, seed: int) -> list[tuple[Workload, Fault]]:
+    """Return every fault there is to try: first one at each place in the code, then the next at each."""
+    by_site: dict[tuple[Site, Fault], list[tuple[Workload, Fault]]] = {}
+    for workload in workloads:
+        faulty = FaultyDisk()
+        _work(workload, scratch, faulty)
+        for call, site in enumerate(faulty.sites):
+            for kind in _kinds(site[0]):
+                by_site.setdefault((site, kind), []).append((workload, attrs.evolve(kind, call=call)))
+    rng = random.Random(seed)
+    for found in by_site.values():
+        rng.shuffle(found)
+    rounds = [list(filter(None, it)) for it in itertools.zip_longest(*by_site.values())]
+    for found in rounds:
+        rng.shuffle(found)
+    return [fault for found in rounds for fault in found]
+
+
+def _kinds(name: str) -> list[Fault]:
+    found = [Fault(0, errno.EIO), Fault(0, errno.EIO, lasting=True)]
+    if name in _GROWS:
+        found += [Fault(0, errno.ENOSPC), Fault(0, errno.ENOSPC, lasting=True)]
+    if name in ("write", "write_parts"):
+        found.append(Fault(0, errno.ENOSPC, half=True))
     return found
 
 
@@ -156,8 +188,3 @@ def _work(workload: Workload, scratch: Path, faulty: FaultyDisk) -> Run:
     with faulty.working():
         workload.body(run, lambda _: None)
     return run
-
-
-def choose(found: Sequence[tuple[Workload, Fault]], count: int, seed: int) -> list[tuple[Workload, Fault]]:
-    """Return so many of all faults, by chance."""
-    return random.Random(seed).sample(found, min(count, len(found)))
