@@ -52,6 +52,8 @@ class Table:
     """What the journal keeps of a row: every field but the symbol, which its section names."""
     raw_columns: tuple[Column, ...] = attrs.field(init=False)
     """The stored fields as columns of their own, the time last: for rows that fit in no day's files."""
+    _every: tuple[Column, ...] = attrs.field(init=False)
+    _compatible: tuple[Column, ...] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         packed = struct.Struct("<" + "".join(code for _, _, code in self.fields))
@@ -62,6 +64,9 @@ class Table:
         object.__setattr__(self, "pack", packed.pack)
         names = tuple(name for name, _, _ in self.fields if name not in ("symbol", "pad"))
         object.__setattr__(self, "stored_fields", names)
+        ordered = sorted(self.columns, key=lambda column: column.name == self.time_column)
+        object.__setattr__(self, "_every", tuple(ordered))
+        object.__setattr__(self, "_compatible", tuple(column for column in ordered if not column.exact))
         raw = [Column(name, row[name], _field(name)) for name in names]
         object.__setattr__(
             self, "raw_columns", tuple(sorted(raw, key=lambda column: column.name == "time_ns"))
@@ -69,8 +74,7 @@ class Table:
 
     def disk_columns(self, *, exact: bool) -> tuple[Column, ...]:
         """Return the columns to write, in writing order: the time column last."""
-        chosen = [column for column in self.columns if exact or not column.exact]
-        return tuple(sorted(chosen, key=lambda column: column.name == self.time_column))
+        return self._every if exact else self._compatible
 
 
 def _field(name: str) -> Callable[[Fields], Array]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -91,11 +92,13 @@ def day_of(time_ns: int) -> int:
     return time_ns // NANOS_PER_DAY
 
 
+@lru_cache(maxsize=64)
 def day_suffix(day: int) -> str:
     """Return what follows a column's name in the name of its file of that day: ``.25.01.25.bin``."""
     return (_EPOCH + timedelta(days=day)).strftime(".%d.%m.%y.bin")
 
 
+@lru_cache(maxsize=64)
 def manifest_name(day: int) -> str:
     """Return the name of a sealed day's manifest: ``manifest.25.01.25.json``."""
     return f"manifest{day_suffix(day).removesuffix('.bin')}.json"

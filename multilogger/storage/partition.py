@@ -109,8 +109,8 @@ def open_partition(paths: Paths, stream: Stream, day: int, *, exact: bool, gener
         generation: of a late one: the seal that its rows came after.
     """
     entry = stream.entry
-    roots = {LIVE: paths.data, LATE: paths.late, ABSURD: paths.absurd}
-    directory = roots[entry.kind] / entry.exchange / entry.directory / stream.table.name
+    root = paths.data if entry.kind == LIVE else paths.late if entry.kind == LATE else paths.absurd
+    directory = f"{root}/{entry.exchange}/{entry.directory}/{stream.table.name}"
     suffix = day_suffix(day)
     if entry.kind == LATE:
         suffix = f"{suffix.removesuffix('.bin')}.{generation}.bin"

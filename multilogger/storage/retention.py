@@ -27,7 +27,7 @@ from multilogger.storage.partition import Partition, open_partition
 from multilogger.storage.removal import alias_names, check, removed_bytes
 from multilogger.storage.runs import Key
 from multilogger.storage.saver import Saver
-from multilogger.storage.scan import Place, days, exchanges, late_files, names, places
+from multilogger.storage.scan import Place, StreamIndex, days, exchanges, late_files, names, places
 from multilogger.storage.shelf import read_manifest
 from multilogger.storage.streams import LATE, LIVE, Stream, StreamEntry
 from multilogger.storage.syncing import Syncer
@@ -91,8 +91,7 @@ class Retention:
         """Of the files of exchanges that have a limit, in the present pass."""
         self._damaged: set[str] = set()
         """Manifests of days that were told of."""
-        self._numbers: dict[tuple[str, str, int, int], int] = {}
-        self._numbered = 0
+        self._streams = StreamIndex(columns.streams)
 
     def step(
         self, today: int, monotonic: Callable[[], float], seconds: float, needed_bytes: int
@@ -214,17 +213,9 @@ class Retention:
 
     def _keys(self, candidate: _Candidate) -> dict[int, Key]:
         """Return the keys of the day's partitions that the applier knows, by kind."""
-        for stream in self._columns.streams.all[self._numbered :]:
-            entry = stream.entry
-            self._numbers[entry.exchange, entry.directory, entry.table, entry.kind] = entry.number
-        self._numbered = len(self._columns.streams.all)
-        place = candidate.place
-        found = {}
-        for kind in (LIVE, LATE):
-            number = self._numbers.get((place.exchange, place.directory, place.table.number, kind))
-            if number is not None and (number, candidate.day) in self._columns.partitions:
-                found[kind] = (number, candidate.day)
-        return found
+        numbers = self._streams.numbers(candidate.place)
+        keys = {kind: (number, candidate.day) for kind, number in numbers.items() if kind in (LIVE, LATE)}
+        return {kind: key for kind, key in keys.items() if key in self._columns.partitions}
 
     def _is_in_use(self, removal: _Removal, candidate: _Candidate) -> bool:
         """Return whether rows wait to be folded in, or the last seal is not complete."""

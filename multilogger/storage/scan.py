@@ -11,6 +11,7 @@ import attrs
 
 from multilogger.storage import disk
 from multilogger.storage.layout import Paths, manifest_name, parse_day
+from multilogger.storage.streams import Streams
 from multilogger.tables import TABLES, Table
 
 _DIRECTORY: Final = re.compile(r"[^.]+")
@@ -120,3 +121,25 @@ def late_files(place: Place) -> dict[tuple[int, int], list[str]]:
         if generation is not None and day is not None:
             found.setdefault((day, int(generation[1])), []).append(f"{place.late}/{name}")
     return found
+
+
+class StreamIndex:
+    """Tells the numbers of a place's streams.
+
+    Args:
+        streams: may get more.
+    """
+
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+        self._seen = 0
+        self._numbers: dict[tuple[str, str, int], dict[int, int]] = {}
+
+    def numbers(self, place: Place) -> dict[int, int]:
+        """Return them by kind."""
+        for stream in self._streams.all[self._seen :]:
+            entry = stream.entry
+            key = (entry.exchange, entry.directory, entry.table)
+            self._numbers.setdefault(key, {})[entry.kind] = entry.number
+        self._seen = len(self._streams.all)
+        return self._numbers.get((place.exchange, place.directory, place.table.number), {})

@@ -20,7 +20,7 @@ import structlog
 
 from multilogger.errors import ColumnsUnavailable, StorageDamaged
 from multilogger.storage import disk
-from multilogger.storage.adoption import adopted_day
+from multilogger.storage.adoption import adopted_day, unknown_late
 from multilogger.storage.catalog import Catalog, CatalogError
 from multilogger.storage.checkpoint import NEVER
 from multilogger.storage.columns import Columns
@@ -176,11 +176,12 @@ class Sealer:
 
     def _prepare_day(self, live_key: Key, late_key: Key | None, coverage: Coverage) -> Prepared:
         live = self._columns.partitions.get(live_key) or self._open(live_key)
-        late = self._columns.partitions[late_key] if late_key else None
+        paths = self._columns.shelf.paths
+        previous = read_manifest(live.manifest_path, paths.quarantine)
+        late = self._columns.partitions[late_key] if late_key else unknown_late(paths, live, previous)
         for partition in (live, late):
             if partition is not None and partition.suspect:
                 rebuild(partition)
-        previous = read_manifest(live.manifest_path, self._columns.shelf.paths.quarantine)
         entry, table = live.stream.entry, live.stream.table.name
         return prepare(
             Unsealed(live_key, live, late_key, late, previous),
@@ -195,7 +196,7 @@ class Sealer:
         live = shelf.blank(*key)
         manifest = read_manifest(live.manifest_path, shelf.paths.quarantine)
         if manifest is None:
-            return adopted_day(shelf, *key)
+            return adopted_day(shelf.paths, live)
         complete_switch(live, manifest)
         return live
 

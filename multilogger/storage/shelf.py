@@ -53,6 +53,10 @@ class Shelf:
 
     def adopted(self, number: int, day: int) -> Partition:
         """Return a partition with the rows that its files have."""
+        partition = self.blank(number, day)
+        # After midnight very many are asked for at once, and nearly all are new.
+        if partition.kind == LIVE and not _has_rows(partition):
+            return partition
         partition = self.opened(number, day)
         adopt(partition, self.paths.quarantine)
         return partition
@@ -71,6 +75,11 @@ class Shelf:
     def _live(self, exchange: str, symbol: str, partition: Partition) -> Partition:
         number = self._streams.find(exchange, symbol, partition.stream.table, LIVE).entry.number
         return self.blank(number, partition.day)
+
+
+def _has_rows(partition: Partition) -> bool:
+    time = partition.path(partition.columns[-1])
+    return disk.length_of(time) is not None or disk.length_of(partition.manifest_path) is not None
 
 
 def read_manifest(path: str, quarantine: Path) -> Manifest | None:

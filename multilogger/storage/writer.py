@@ -52,7 +52,7 @@ _LOOK_SECS: Final = 1.0
 """How often clock and disk are looked at."""
 _RETRY_SECS: Final = 2.0
 """After a failure of the disk."""
-_STEP_SECS: Final = 0.2
+_STEP_SECS: Final = 0.5
 """Sealing and removing hold up the column files for about so long at a time."""
 _RETENTION_SECS: Final = 3600.0
 T = TypeVar("T")

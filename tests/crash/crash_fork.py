@@ -19,12 +19,13 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NoReturn
 
 import attrs
 import structlog
-from crash_rows import DAY_NANOS, EXCHANGE, NANOS, Market
+from crash_rows import DAY_NANOS, EXCHANGE, Market
 
 from multilogger.config import StorageConfig
 from multilogger.config.policy import ExchangePolicy
@@ -146,8 +147,8 @@ class Logger:
     now_ns: int = 0
     sealing: bool = True
 
-    def run(self) -> int:
-        """Recover, and then log until killed; return the exit status."""
+    def run(self) -> None:
+        """Recover, and then log until killed, or only end in order."""
         command = self.command
         self.now_ns = MARKET.now_ns(command.serial)
         self.report(Kind.RECOVERING)
@@ -167,7 +168,7 @@ class Logger:
         self.report(Kind.OPENED)
         if command.close:
             self.close(self.store)
-            return 0
+            return
         self.wait_for_leave()
         threading.Thread(target=self.guarded, args=(self.apply,), daemon=True).start()
         self.commit()
@@ -240,12 +241,12 @@ class Logger:
             self.report(Kind.RETAINING)
             finished = store.retain_step(_STEP_SECS)
 
-    def guarded(self, work: object) -> NoReturn:
+    def guarded(self, work: Callable[[], None]) -> NoReturn:
         """Do work, and end the process if it raises; never returns."""
-        assert callable(work)
         status = BROKEN_STATUS
         try:
-            status = work()
+            work()
+            status = 0
         except StorageError as error:
             # Expected where the applier was killed; the test knows.
             print(f"process {os.getpid()}: {error}", file=sys.stderr)

@@ -178,15 +178,16 @@ def logger(
         yield running
 
 
-def stored_rows(data: Path) -> int:
-    """Return how many rows there are, those that came late included."""
+def receive_times(data: Path, exchange: str) -> Array:
+    """Return when all rows of an exchange were received, those that were late included."""
     archive = open_archive(data)
-    return sum(
-        len(archive.read(exchange, symbol, table))
-        for exchange in archive.exchanges()
+    parts = [
+        archive.read(exchange, symbol, table, columns=["recv_ns"]).columns["recv_ns"]
         for symbol in archive.symbols(exchange)
         for table in archive.tables(exchange, symbol)
-    )
+    ]
+    times: Array = np.concatenate(parts)
+    return times
 
 
 def missing_times(ledger: Path, data: Path, exchange: str) -> Array:

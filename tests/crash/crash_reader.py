@@ -1,4 +1,4 @@
-"""Reads an archive at random while it is written, and compares what it finds with all that it found before."""
+"""Reads an archive at random while it is written, and compares what it finds with all it found before."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -172,9 +172,8 @@ class Nursery:
         assert self.run is not None
         return self.run
 
-    def _follow(self, true: object, seconds: float) -> None:
+    def _follow(self, true: Callable[[], bool], seconds: float) -> None:
         """Read reports until something is true, or time is up."""
-        assert callable(true)
         until = time.monotonic() + seconds
         while not true():
             left = until - time.monotonic()

@@ -180,8 +180,9 @@ class Battle:
         phases = ", ".join(f"{kind.name.lower()} {self.hits[kind]}" for kind in sorted(self.hits))
         generations = Counter(seen.generation for seen in self.before.values())
         return (
-            f"{kills + self.applier_kills} kills, seed {seed}: {self.own_processes} with a process of its own "
-            f"for the columns, {self.applier_kills} of that process alone\n"
+            f"{kills + self.applier_kills} kills, seed {seed}: "
+            f"{self.own_processes} of loggers with another process for the columns, "
+            f"{self.applier_kills} of that process alone\n"
             f"struck in: {phases}; {self.committing} of them in a commit\n"
             f"{int(self.acknowledged.sum())} rows acknowledged, 0 lost, 0 doubled; "
             f"{self.serial // DAY_ROWS} days, on disk by generation {dict(sorted(generations.items()))}; "

@@ -20,7 +20,7 @@ from durability_ledger import Ledger
 from durability_reader import read_tree
 from durability_recorder import replaced
 from durability_run import Run, UnhealedError
-from durability_workloads import Workload
+from durability_workload import Workload
 
 from multilogger.errors import MultiloggerError
 from multilogger.storage import disk

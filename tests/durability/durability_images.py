@@ -17,7 +17,7 @@ from durability_reader import Place, Seen, partitions, read_tree, row_files, wri
 from durability_recorder import Failure, Recorder
 from durability_run import Run, UnhealedError
 from durability_volume import Adversary, Volume
-from durability_workloads import Workload
+from durability_workload import Workload
 
 from multilogger.errors import MultiloggerError
 from multilogger.storage.layout import day_of

@@ -23,6 +23,7 @@ _ROOTS: Final = {
     LIVE: "data/",
 }
 _FILE: Final = re.compile(r"(\w+)\.(\d\d\.\d\d\.\d\d)(?:\.(\d+))?\.bin", re.ASCII)
+_MANIFEST: Final = re.compile(r"/manifest\.[\d.]+\.json$", re.ASCII)
 _TABLES: Final = {table.name: table for table in TABLES}
 
 
@@ -132,7 +133,7 @@ def row_files(tree: Tree) -> dict[str, bytes]:
     return {
         path: content
         for path, content in tree.items()
-        if isinstance(content, bytes) and (_parse(path) or path.rpartition("/")[2].startswith("manifest."))
+        if isinstance(content, bytes) and (_parse(path) or _MANIFEST.search(path))
     }
 
 

@@ -9,7 +9,7 @@ import pytest
 from durability_images import check_image, images, record
 from durability_mutants import MUTANTS
 from durability_scratch import scratch
-from durability_workloads import WORKLOADS
+from durability_workloads import workload_named
 
 _MOST = 150
 """Images."""
@@ -19,9 +19,8 @@ _MOST = 150
 def test_mutant_is_caught(name: str, tmp_path: Path) -> None:
     """A store without the mechanism violates an invariant within a few images."""
     mutant = MUTANTS[name]
-    workload = next(it for it in WORKLOADS if it.name == mutant.workload)
     with scratch(tmp_path) as directory, mutant.patch():
-        recording = record(workload, directory / "recording")
+        recording = record(workload_named(mutant.workload), directory / "recording")
         for number, image in enumerate(itertools.islice(images(recording, 1, mutant.near), _MOST), 1):
             found = check_image(recording, image, directory / str(number))
             if any(line.startswith(mutant.finds) for line in found):

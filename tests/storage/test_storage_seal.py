@@ -128,7 +128,7 @@ def test_rows_after_the_seal_make_another_generation(tmp_path: Path) -> None:
 
 
 def test_day_of_late_rows_alone(tmp_path: Path) -> None:
-    """A closed day that had no rows at all can still be made of late ones, with the permissions configured."""
+    """A closed day without any rows can still be made of late ones, with the permissions configured."""
     policies = {"coinbase": ExchangePolicy(file_mode=0o640, directory_mode=0o750)}
     store = open_seal_store(tmp_path, policies=policies)
     store.close_day(YESTERDAY)
@@ -381,4 +381,22 @@ def test_settings_may_change_between_seals(tmp_path: Path) -> None:
     seal(store)
     view = read_view(tmp_path, "BTC-USD", TRADES, exact=True)
     assert len(view.live["price_f64"]) == 16
+    store.close()
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_leftovers_never_become_columns(tmp_path: Path, restart: bool) -> None:
+    """What an abandoned seal left is removed by the start, or by the next seal before its manifest counts."""
+    store = open_seal_store(tmp_path)
+    day_with_late_rows(store, Feed())
+    store.checkpoint()
+    directory = live_directory(tmp_path, "ETH-USD", MD)
+    (directory / f"price{day_suffix(YESTERDAY)}.1.tmp").write_bytes(b"half")
+    if restart:
+        crash(store)
+        store = open_seal_store(tmp_path)
+        assert not temporaries(tmp_path)
+    seal(store)
+    assert not temporaries(tmp_path)
+    assert len(read_view(tmp_path, "ETH-USD", MD).live["price"]) == 6
     store.close()
