@@ -19,6 +19,7 @@
     ├── ArchiveError            recorded data can't be read as asked
     └── StorageError            what was accepted can't be kept: the process ends, non-zero
         ├── StorageDamaged      the files contradict the journal or the checkpoint
+        │   └── UnknownStream   a frame names a stream that no dictionary of the journal does
         ├── JournalUnavailable  no journal can be written now: rows wait in memory, tried again
         └── ColumnsUnavailable  column files can't be written now: rows wait in the journal, tried again
 
@@ -110,3 +111,7 @@ class ColumnsUnavailable(StorageError):
 
 class StorageDamaged(StorageError):
     """The files on disk contradict the journal or the checkpoint; the message names file and position."""
+
+
+class UnknownStream(StorageDamaged):
+    """A journal frame holds rows of a stream that no dictionary before it names."""

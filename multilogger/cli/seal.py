@@ -83,7 +83,8 @@ def _seal(sealer: ArchiveSealer, only_day: int | None) -> int:
     failed = sealer.failed
     for why in failed:
         _print(f"not sealed: {why}")
-    _print(f"{count:,} days of tables sealed, {len(failed):,} not")
+    days = "day of a table" if count == 1 else "days of tables"
+    _print(f"{count:,} {days} sealed, {len(failed):,} not")
     return 1 if failed else 0
 
 

@@ -17,7 +17,7 @@ import structlog
 
 from multilogger.config import StorageConfig
 from multilogger.config.policy import ExchangePolicy
-from multilogger.errors import ColumnsUnavailable, StorageDamaged
+from multilogger.errors import ColumnsUnavailable, UnknownStream
 from multilogger.storage import checkpoint as checkpoints
 from multilogger.storage.catalog import Catalog, CatalogError
 from multilogger.storage.checkpoint import PartitionState, StreamState
@@ -129,6 +129,7 @@ class Applier:
         self.notes.open(known.notes_bytes)
         self.saver.resume(known)
         self.stand_at(self.saver.saved, known.segment)
+        self._sealer.roll_forward()
 
     def roll_forward(self) -> None:
         """Complete the seals that an earlier stop interrupted."""
@@ -174,7 +175,7 @@ class Applier:
         """Return a frame's rows; streams are taken note of, and notes added to ``notes``.
 
         Raises:
-            StorageDamaged: it names a stream that no dictionary did.
+            UnknownStream: it names a stream that no dictionary did.
         """
         if frame.type is FrameType.DICTIONARY:
             self.streams.restore(decode_dictionary(frame.payload))
@@ -184,7 +185,7 @@ class Applier:
             tables = decode(np.frombuffer(frame.payload, np.uint8))
             for rows in tables:
                 if rows.sections["stream"].max(initial=0) >= len(self.streams.all):
-                    raise StorageDamaged(f"journal: frame {frame.position.sequence} names an unknown stream")
+                    raise UnknownStream(f"journal: frame {frame.position.sequence} names an unknown stream")
             return tables
         return []
 

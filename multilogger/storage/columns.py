@@ -163,7 +163,7 @@ class Columns:
 
     def _open(self, run: Run) -> Partition:
         partition = self.shelf.opened(*run.key)
-        if run.start_row > partition.offset:
+        if run.start_row > partition.end:
             partition.rows = run.start_row - partition.offset
             keep_existing_columns(partition)
             if partition.even():

@@ -45,6 +45,12 @@ def close(fd: int) -> None:
     os.close(fd)
 
 
+def let_go(fd: int) -> None:
+    """Close a descriptor behind which nothing unsynced counts: an error of that changes nothing."""
+    with suppress(OSError):
+        close(fd)
+
+
 def length(fd: int) -> int:
     """Return the file's size in bytes; cheaper than a full ``fstat``."""
     return os.lseek(fd, 0, os.SEEK_END)

@@ -75,8 +75,8 @@ class ExtentReader:
     def close(self) -> None:
         """Close the segment read last; reading again opens it again."""
         if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+            reader, self._reader = self._reader, None
+            reader.close()
 
     def _open(self, number: int) -> SegmentReader:
         if self._reader is None or self._reader.segment.number != number:

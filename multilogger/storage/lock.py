@@ -30,11 +30,14 @@ def prepare_directories(paths: Paths, alternate: Path | None = None) -> None:
     """
     try:
         disk.make_directories(paths.journal)
+        for directory in (paths.data, paths.own):
+            disk.sync_directory(directory)
     except OSError as error:
         raise StartupError(f"data path {paths.data} can't be written to: {error.strerror}") from error
     if alternate is not None:
         try:
             disk.make_directories(alternate)
+            disk.sync_directory(alternate.parent)
         except OSError as error:
             raise StartupError(
                 f"journal_alternate {alternate} can't be written to: {error.strerror}"
@@ -92,4 +95,4 @@ class WriterLock:
 
     def release(self) -> None:
         """Let another writer in."""
-        disk.close(self.fd)
+        disk.let_go(self.fd)

@@ -111,15 +111,15 @@ class NotesLog:
         except OSError:
             disk.close(fd)
             raise
-        disk.close(self._fd)
-        self._fd = fd
+        old, self._fd = self._fd, fd
+        disk.let_go(old)
         self.cut(length)
         disk.sync_directory(self.path.parent)
 
     def close(self) -> None:
         """Close the file."""
         if self._fd >= 0:
-            disk.close(self._fd)
+            disk.let_go(self._fd)
             self._fd = -1
 
     def read(self, start: int = 0) -> Iterator[tuple[int, NoteRecord]]:

@@ -8,6 +8,7 @@ from typing import Final
 import attrs
 import structlog
 
+from multilogger.errors import UnknownStream
 from multilogger.storage import checkpoint as checkpoints
 from multilogger.storage import disk
 from multilogger.storage.applier import Applier, loss_note
@@ -21,6 +22,7 @@ from multilogger.storage.repair import Loss, bridge, mend_short, settle_excess
 from multilogger.storage.replay import Damaged, Replay
 from multilogger.storage.runs import runs
 from multilogger.storage.segments import Closed, first_number, list_segments
+from multilogger.storage.streams import LIVE
 
 log = structlog.get_logger()
 
@@ -123,7 +125,12 @@ class _Recovery:
     def _take(self, frame: Replayed) -> None:
         if self.size >= _CHUNK_BYTES:
             self._apply()
-        self.waiting += self.applier.take_in(frame, self.notes)
+        try:
+            self.waiting += self.applier.take_in(frame, self.notes)
+        except UnknownStream as error:
+            # Its dictionary was in the same write, which a power cut tore: it was never acknowledged. If both
+            # copies of a dictionary that was durable are damaged, that is told of as damage by itself.
+            log.warning("rows of streams that no dictionary names are passed over", why=str(error))
         self.size += len(frame.payload)
         self.taken = frame.position
         self.stopped_ns = max(self.stopped_ns, frame.wall_ns)
@@ -173,6 +180,9 @@ class _Recovery:
     def _open(self, key: tuple[int, int], start_row: int) -> Partition:
         """Open a partition that the checkpoint does not know: its files are to have the rows before."""
         partition = self.applier.shelf.opened(*key)
+        if partition.kind == LIVE and partition.generation:
+            # It was sealed after the checkpoint: the rows that its files have are passed over.
+            return partition
         partition.uneven = True
         if start_row > partition.end:
             partition.rows = start_row - partition.offset

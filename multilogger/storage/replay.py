@@ -115,7 +115,8 @@ class Replay:
             with closing(_PatientReader(segment)) as reader:
                 first = next(reader.headers(), None)
                 if first is not None and limit == _NEVER:
-                    self._proven = max(header.group for _, header in reader.headers())
+                    groups = (header.group for _, header in reader.headers())
+                    self._proven = max(groups, default=0)
                 limit = min(limit, first[1].opening) if first else limit
         return limits[::-1]
 

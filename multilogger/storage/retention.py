@@ -35,6 +35,8 @@ from multilogger.storage.syncing import Syncer
 log = structlog.get_logger()
 
 _KEEP: Final = ExchangePolicy()
+_AT_ONCE: Final = 100
+"""Days of a symbol's table that are removed in one go: removing files takes longer than looking at them."""
 
 
 @attrs.frozen
@@ -144,7 +146,7 @@ class Retention:
                 self._sizes[removal.exchange] = self._sizes.get(removal.exchange, 0) - removal.bytes
             if early and size >= needed_bytes:
                 return removals, True
-            if is_over():
+            if is_over() or len(removals) >= _AT_ONCE:
                 return removals, False
         del self._passes[early]
         return removals, True

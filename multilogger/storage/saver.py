@@ -129,4 +129,4 @@ class Saver:
 
     def close(self) -> None:
         """Close what is held open."""
-        disk.close(self._fd)
+        disk.let_go(self._fd)

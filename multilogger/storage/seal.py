@@ -115,6 +115,9 @@ class Sealer:
             wanted = self._wanted(closed_day, only_day)
             started = monotonic()
             prepared, failures = self._prepare(wanted, lambda: monotonic() - started >= seconds)
+            if prepared:
+                with self._abandoning(prepared):
+                    self._make_durable(prepared, applied, segment)
             self._switch(prepared, applied)
             self._complete()
             if self.sealed:
@@ -166,9 +169,12 @@ class Sealer:
                     self._leave_out(live_key, str(error))
                 if is_over():
                     break
-            if prepared:
-                self._syncer.sync_files(prepared)
         return prepared, failures
+
+    def _make_durable(self, prepared: Sequence[Prepared], applied: Position, segment: int) -> None:
+        """Make sure of the new files, and that a start knows the days that it may find switched."""
+        self._syncer.sync_files(prepared)
+        self._saver.save(applied, segment)
 
     def _leave_out(self, key: Key, why: str) -> None:
         self.failed[key] = why

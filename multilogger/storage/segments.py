@@ -66,8 +66,7 @@ def first_number(highest: int) -> int:
     """Return the number of the first segment that a start makes.
 
     Args:
-        highest: of the segments that are there or known to have been. A disk that is not mounted now may hold
-            later ones; should it come back, they must not count as the newer ones.
+        highest: of those known; a disk that is not mounted now may hold later ones, which must not win.
     """
     return highest + _NUMBERS_SKIPPED
 

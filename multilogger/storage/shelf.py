@@ -12,6 +12,7 @@ from multilogger.storage.layout import Paths
 from multilogger.storage.manifest import Manifest, decode_manifest
 from multilogger.storage.partition import Partition, adopt, open_partition
 from multilogger.storage.streams import ABSURD, LATE, LIVE, Streams
+from multilogger.storage.switch import complete_switch
 
 log = structlog.get_logger()
 
@@ -36,7 +37,10 @@ class Shelf:
         return open_partition(self.paths, stream, day, exact=self._exact, generation=generation)
 
     def opened(self, number: int, day: int) -> Partition:
-        """Return a partition with what its manifest says of it: generation and offset; no rows yet."""
+        """Return a partition as its manifest has it; without rows if its day isn't sealed, or it is late.
+
+        A seal that a crash interrupted behind the manifest is completed.
+        """
         partition = self.blank(number, day)
         if partition.kind == ABSURD:
             return partition
@@ -47,8 +51,7 @@ class Shelf:
             partition = self.blank(number, day, generation=manifest.generation)
             partition.offset = manifest.journal.late
         else:
-            partition.generation = manifest.generation
-            partition.offset = manifest.journal.live - manifest.rows
+            complete_switch(partition, manifest)
         return partition
 
     def adopted(self, number: int, day: int) -> Partition:
@@ -58,7 +61,8 @@ class Shelf:
         if partition.kind == LIVE and not _has_rows(partition):
             return partition
         partition = self.opened(number, day)
-        adopt(partition, self.paths.quarantine)
+        if partition.kind != LIVE or not partition.generation:
+            adopt(partition, self.paths.quarantine)
         return partition
 
     def manifest(self, partition: Partition) -> Manifest | None:

@@ -22,14 +22,15 @@ class Syncer:
         self._syncfs = disk.filesystem_type(data) in disk.SYNCFS_KNOWN
 
     def sync_files(self, prepared: Sequence[Prepared]) -> None:
-        """Make the new files of days durable, with everything else that was written."""
-        if not self._syncfs:
-            for it in prepared:
-                live = it.day.live
-                for column in it.columns:
-                    sync_file(temporary_column(live.path(column), it.manifest.generation))
-                sync_file(temporary_manifest(live))
-        self.sync_names(it.day.live for it in prepared)
+        """Make the new files of days durable where the saver's sync, which follows, can't be relied upon."""
+        if self._syncfs:
+            return
+        for it in prepared:
+            live = it.day.live
+            for column in it.columns:
+                sync_file(temporary_column(live.path(column), it.manifest.generation))
+            sync_file(temporary_manifest(live))
+        self.sync_directories(it.day.live for it in prepared)
 
     def sync_names(self, partitions: Iterable[Partition]) -> None:
         """Make renames in the directories of live partitions durable."""

@@ -225,7 +225,7 @@ class Logger:
             if day is not None:
                 store.close_day(day)
                 self.sealing = True
-            while self.sealing:
+            if self.sealing:
                 self.report(Kind.SEALING)
                 self.sealing = store.seal_step(_STEP_SECS) > 0
                 self.check_stats()

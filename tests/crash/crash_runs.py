@@ -162,6 +162,14 @@ class Nursery:
         self._follow(lambda: run.status is not None, _PATIENCE_SECS)
         assert run.status is not None, f"process {run.pid} does not end"
 
+    def wait_for_applier(self) -> None:
+        """Wait until the process, if any, has ended that wrote the columns of the logger just killed."""
+        applier = self._running.applier
+        until = time.monotonic() + _PATIENCE_SECS
+        while applier and _is_alive(applier):
+            assert time.monotonic() < until, f"process {applier} outlives its logger"
+            time.sleep(0.001)
+
     def wait_for_appliers(self) -> None:
         """Wait until the processes have ended that killed loggers left; only while a logger runs."""
         self._follow(lambda: not self.appliers, _PATIENCE_SECS)
@@ -190,6 +198,15 @@ class Nursery:
             run.status = report.value
         else:
             self.appliers.discard(report.pid)
+
+
+def _is_alive(pid: int) -> bool:
+    """Return whether a process does anything: one that nobody has asked for its end does not."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return status.rpartition(")")[2].split()[0] not in "ZX"
 
 
 @contextmanager

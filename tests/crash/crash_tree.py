@@ -202,7 +202,8 @@ def check_kept(before: Snapshot, after: Snapshot, first_day: int) -> None:
         now = after[place]
         if now.generation == seen.generation:
             for old, new, what in ((seen.live, now.live, "live"), (seen.late, now.late, "late")):
-                assert np.array_equal(new[: len(old)], old), f"{place}: {what} rows changed under readers"
+                same = np.array_equal(new[: len(old)], old)
+                assert same, f"{place}, generation {now.generation}: {what} rows {old} became {new}"
         else:
             assert now.generation > seen.generation, f"{place}: went back a generation"
             gone = np.setdiff1d(seen.all, now.all)

@@ -25,8 +25,6 @@ from multilogger.tables import TRADES
 
 _KEEPS: Final = (0.0, 0.1, 0.5, 0.5, 0.9, 1.0)
 """How likely something survives that was not synced."""
-_NEAR: Final = 4
-"""Calls."""
 _AFTERWARDS: Final = 1 / 4
 """Of the images: so many go on to be written to."""
 _BEYOND: Final = 1 << 40
@@ -88,18 +86,19 @@ def _run(workload: Workload, root: Path, ledger: Ledger, calls: Callable[[], int
     return Run(root, ledger, calls, now=now, alternate=workload.alternate, policies=workload.policies)
 
 
-def images(recording: Recording, seed: int, near: str = "") -> Iterator[Image]:
+def images(recording: Recording, seed: int, near: str = "", within: int = 1) -> Iterator[Image]:
     """Return images for ever: none at the same call as another before there was one at each.
 
     Args:
         recording: of what.
         seed: of the order, and of what the images keep.
-        near: only stops at calls whose representation matches, and at the few after them.
+        near: only stops at calls whose representation matches this expression.
+        within: how many calls from there on count, too.
     """
     rng = random.Random(f"{seed} {recording.workload.name}")
     known = [at for at, call in enumerate(recording.calls, 1) if re.search(near, repr(call))]
     while True:
-        order = sorted({min(at + more, len(recording.calls)) for at in known for more in range(_NEAR)})
+        order = sorted({min(at + more, len(recording.calls)) for at in known for more in range(within)})
         rng.shuffle(order)
         for calls in order:
             half, cut = rng.random() < 1 / 2, rng.random() < 3 / 4

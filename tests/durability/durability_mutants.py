@@ -23,7 +23,6 @@ from multilogger.storage.sealing import Prepared
 from multilogger.storage.segments import SegmentPool, SegmentReader
 from multilogger.storage.store import Store
 from multilogger.storage.switch import rename_columns
-from multilogger.storage.syncing import Syncer
 
 _EVERYTHING: Final = 1 << 62
 
@@ -38,7 +37,9 @@ class Mutant:
     """The invariant that is violated: how a line that says so begins."""
     patch: Callable[[], AbstractContextManager[None]]
     near: str = ""
-    """Matches the calls around which it is to be looked for."""
+    """Matches the calls at which it is to be looked for."""
+    within: int = 1
+    """Or so many calls from there on."""
 
 
 def _replace(owner: Any, **functions: Callable[..., Any]) -> Callable[[], AbstractContextManager[None]]:
@@ -167,6 +168,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
             "I1",
             _replace(segments, decode_header=_any_segment),
             near=r"Rename.*\.free.*\.wal",
+            within=3,
         ),
         Mutant("last-ids-forgotten", "steady", "the last trade", _replace(Columns, states=_forget_ids)),
         Mutant("last-ids-not-replayed", "steady", "the last trade", _replay_without_ids),
@@ -178,14 +180,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
             _replace(Sealer, _switch=_rename_first),
             near=r"Rename.*bin\.1\.tmp",
         ),
-        Mutant(
-            "manifest-not-synced",
-            "fold",
-            "I",
-            _replace(Syncer, sync_names=_nothing),
-            near=r"Rename.*bin\.1\.tmp",
-        ),
-        Mutant("seal-not-synced", "fold", "I", _replace(Syncer, sync_files=_nothing), near="Rename.*json"),
+        Mutant("seal-not-synced", "fold", "I", _replace(Sealer, _make_durable=_nothing), near="Rename.*json"),
         Mutant("journal-synced-again", "journal-fails", "I1", _replace(Journal, _write=_sync_again)),
     )
 }

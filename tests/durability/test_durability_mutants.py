@@ -21,7 +21,8 @@ def test_mutant_is_caught(name: str, tmp_path: Path) -> None:
     mutant = MUTANTS[name]
     with scratch(tmp_path) as directory, mutant.patch():
         recording = record(workload_named(mutant.workload), directory / "recording")
-        for number, image in enumerate(itertools.islice(images(recording, 1, mutant.near), _MOST), 1):
+        source = images(recording, 1, mutant.near, mutant.within)
+        for number, image in enumerate(itertools.islice(source, _MOST), 1):
             found = check_image(recording, image, directory / str(number))
             if any(line.startswith(mutant.finds) for line in found):
                 print(f"{name}: image {number}: {found[0]}")

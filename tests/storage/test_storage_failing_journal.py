@@ -221,11 +221,11 @@ def test_any_failures(
     plan: list[tuple[list[int], str, int, int, bool]],
     alternate: bool,
 ) -> None:
-    """Whatever fails when: acknowledged frames come back in order and once, others at most behind them."""
+    """Whatever fails when: acknowledged frames come back in order and once, one refused attempt's behind."""
     paths = [tmp_path_factory.mktemp("main"), tmp_path_factory.mktemp("other")]
     journal, _ = open_journal(paths[0], alternate=paths[1] if alternate else None)
     done: list[bytes] = []
-    refused: list[bytes] = []
+    refused: list[list[bytes]] = []
     for number, (sizes, name, calls, fails, half) in enumerate(plan):
         group = [bytes([number, place]) * size for place, size in enumerate(sizes)]
         with pytest.MonkeyPatch.context() as patch:
@@ -233,11 +233,11 @@ def test_any_failures(
             try:
                 write_group(journal, group)
             except JournalUnavailable:
-                refused = group
+                refused.append(group)
             else:
                 done, refused = [*done, *group], []
     found = read_back(*paths)
     assert found.damaged == []
     assert found.rows[: len(done)] == done
     behind = found.rows[len(done) :]
-    assert behind == refused[: len(behind)]
+    assert not behind or behind in [group[: len(behind)] for group in refused]

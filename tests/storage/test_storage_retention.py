@@ -6,13 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from retention_tools import ALIASED, DAYS, at, days_of, keeping, record, retain
 from seal_tools import (
-    PLAIN,
-    Killed,
-    count_calls,
-    each_call,
     grow,
-    kill_at,
     live_directory,
     open_seal_store,
     read_manifest_of,
@@ -20,59 +16,11 @@ from seal_tools import (
     seal,
     temporaries,
 )
-from storage_tools import DAY, MD, NANOS, NOON, TRADES, Feed, crash
+from storage_tools import DAY, MD, TRADES, Feed, crash
 
-from multilogger.config import StorageConfig
-from multilogger.config.policy import ExchangePolicy
-from multilogger.errors import ColumnsUnavailable
 from multilogger.stats import WriterStats
-from multilogger.storage import disk
 from multilogger.storage.catalog import open_catalog
 from multilogger.storage.layout import day_suffix, manifest_name
-from multilogger.storage.store import Store
-
-DAYS = [DAY - 4, DAY - 3, DAY - 2, DAY - 1]
-ALIASED = StorageConfig(journal_segment_bytes=64 * 1024, exact_columns=False, trade_aliases=True)
-
-
-def at(day: int, second: int = 0) -> int:
-    """Return a time of a day."""
-    return NOON + ((day - DAY) * 86_400 + second) * NANOS
-
-
-def record(path: Path, settings: StorageConfig = PLAIN, *, sealed: int = DAY - 1) -> None:
-    """Record five days of trades and quotes, and seal those up to one."""
-    store = open_seal_store(path, settings)
-    feed = Feed()
-    for day in [*DAYS, DAY]:
-        grow(store, feed.trades("BTC-USD", [at(day, 1), at(day, 2)]), feed.quotes("ETH-USD", [at(day, 3)]))
-    seal(store, sealed)
-    store.close()
-
-
-def keeping(days: int = 0, size: int = 0) -> dict[str, ExchangePolicy]:
-    """Return the policy of the one exchange there is."""
-    return {"coinbase": ExchangePolicy(retention_days=days, retention_bytes=size)}
-
-
-def retain(store: Store, needed_bytes: int = 0) -> None:
-    """Remove all that is to be removed."""
-    while not store.retain_step(60.0, needed_bytes):
-        pass
-
-
-def days_of(path: Path, symbol: str = "BTC-USD", table_directory: str = "TRADES") -> list[int]:
-    """Return the days that have any file."""
-    directory = path / "coinbase" / symbol / table_directory
-    return [
-        day
-        for day in [*DAYS, DAY]
-        if any(
-            file.name.partition(".")[2].startswith(day_suffix(day)[1:9])
-            for file in directory.iterdir()
-            if not file.name.endswith(".removed.tmp")
-        )
-    ]
 
 
 def test_old_days_go(tmp_path: Path) -> None:
@@ -234,69 +182,3 @@ def test_files_of_others_stay(tmp_path: Path) -> None:
     assert not (directory / manifest_name(DAY - 4)).exists()
     assert all(file.read_bytes() == b"mine" for file in foreign)
     store.close()
-
-
-def test_killed_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A removal that was killed at any call is completed, and no row of it counts as lost."""
-    for name in ("sync", "sync_data", "sync_directory", "sync_filesystem"):
-        monkeypatch.setattr(disk, name, lambda _: None)
-    template = tmp_path / "template"
-    record(template, ALIASED)
-    policies = keeping(days=1)
-    store = open_seal_store(template, ALIASED, policies=policies)
-    shutil.copytree(template, tmp_path / "reference", symlinks=True)
-    crash(store)
-    store = open_seal_store(tmp_path / "reference", ALIASED, policies=policies)
-    calls = count_calls(lambda: retain(store))
-    crash(store)
-    for number in range(0, len(calls), 2):
-        path = tmp_path / str(number)
-        shutil.copytree(template, path, symlinks=True)
-        store = open_seal_store(path, ALIASED, policies=policies)
-        with each_call(kill_at(number)), pytest.raises(Killed):
-            retain(store)
-        crash(store)
-        stats = WriterStats()
-        store = open_seal_store(path, ALIASED, stats, policies)
-        retain(store)
-        assert days_of(path) == days_of(path, "ETH-USD", "MD") == [DAY - 1, DAY], number
-        assert (stats.lost_rows, stats.repaired_partitions) == (0, 0)
-        store.close()
-        store = open_seal_store(path, ALIASED, stats, policies)
-        retain(store)
-        assert stats.lost_rows == 0
-        store.close()
-        with open_catalog(path / ".multilogger/catalog.db") as catalog:
-            assert len(catalog.removals("coinbase")) == 6, number
-        shutil.rmtree(path)
-
-
-def test_failing_calls(tmp_path: Path) -> None:
-    """A call that fails is tried again by a later step, and each removal is noted once."""
-    record(tmp_path / "template")
-    policies = keeping(days=2)
-    wanted = 0
-    while True:
-        path = tmp_path / str(wanted)
-        shutil.copytree(tmp_path / "template", path)
-        store = open_seal_store(path, policies=policies)
-        failed: list[int] = []
-
-        def fail(number: int, name: str, wanted: int = wanted, failed: list[int] = failed) -> None:
-            if number == wanted:
-                failed.append(number)
-                raise OSError(5, name)
-
-        with each_call(fail):
-            try:
-                retain(store)
-            except ColumnsUnavailable:
-                retain(store)
-        assert days_of(path) == days_of(path, "ETH-USD", "MD") == [DAY - 2, DAY - 1, DAY]
-        store.close()
-        with open_catalog(path / ".multilogger/catalog.db") as catalog:
-            assert len(catalog.removals("coinbase")) == 4, wanted
-        shutil.rmtree(path)
-        if not failed:
-            break
-        wanted += 3

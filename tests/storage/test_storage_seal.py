@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import xxhash
 from seal_tools import (
-    PLAIN,
     THEN,
     YESTERDAY,
     day_with_late_rows,
@@ -36,7 +35,6 @@ from storage_tools import (
 
 from multilogger import __version__
 from multilogger.config.policy import ExchangePolicy
-from multilogger.errors import ColumnsUnavailable
 from multilogger.stats import WriterStats
 from multilogger.storage import disk
 from multilogger.storage.catalog import open_catalog
@@ -185,48 +183,6 @@ def test_repeated_trades_among_live_ones_rewrite_the_day(tmp_path: Path) -> None
     store.close()
 
 
-@pytest.mark.parametrize("late", [False, True])
-def test_bit_rot_is_told_of_and_not_sealed(tmp_path: Path, late: bool) -> None:
-    """A file that is not what was written leaves its day unsealed, and is told of once a night."""
-    stats = WriterStats()
-    store = open_seal_store(tmp_path, stats=stats)
-    day_with_late_rows(store, Feed())
-    directory = live_directory(tmp_path, "BTC-USD", TRADES)
-    if late:
-        directory = tmp_path / ".multilogger/late/coinbase/BTC-USD/TRADES"
-    file = next(iter(sorted(directory.glob("maker_order_id.*"))))
-    content = bytearray(file.read_bytes())
-    content[20] ^= 4
-    file.write_bytes(content)
-    seal(store)
-    assert (stats.sealed_days, stats.seal_failures) == (1, 1)
-    assert read_manifest_of(tmp_path, "BTC-USD", TRADES) is None
-    assert read_manifest_of(tmp_path, "ETH-USD", MD) is not None
-    seal(store)
-    assert stats.seal_failures == 1
-    assert not temporaries(tmp_path)
-    content[20] ^= 4
-    file.write_bytes(content)
-    seal(store, YESTERDAY + 1)
-    manifest = read_manifest_of(tmp_path, "BTC-USD", TRADES)
-    assert manifest is not None
-    assert manifest.rows == 15
-    store.close()
-
-
-def test_missing_file_is_a_failure(tmp_path: Path) -> None:
-    """A column that someone removed or cut leaves its day unsealed."""
-    stats = WriterStats()
-    store = open_seal_store(tmp_path, stats=stats)
-    day_with_late_rows(store, Feed())
-    next(live_directory(tmp_path, "BTC-USD", TRADES).glob("trade_price.*")).unlink()
-    with next(live_directory(tmp_path, "ETH-USD", MD).glob("volume.*")).open("r+b") as file:
-        file.truncate(8)
-    seal(store)
-    assert (stats.sealed_days, stats.seal_failures) == (0, 2)
-    crash(store)
-
-
 def test_slices_share_syncs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """How often the disk is synced does not depend on how many symbols are sealed at once."""
     counts = []
@@ -309,94 +265,4 @@ def test_manifest_sums_up_coverage(tmp_path: Path) -> None:
         "BTC-USD": CoverageSummary(gaps=1, gap_seconds=50.0),
         "ETH-USD": CoverageSummary(gaps=1, gap_seconds=30.0),
     }
-    store.close()
-
-
-def test_lost_manifest_is_made_again(tmp_path: Path) -> None:
-    """A sealed day whose manifest is gone at a start is sealed once more, as another generation."""
-    store = open_seal_store(tmp_path)
-    day_with_late_rows(store, Feed())
-    seal(store)
-    store.close()
-    next(live_directory(tmp_path, "BTC-USD", TRADES).glob("manifest.*")).unlink()
-    store = open_seal_store(tmp_path)
-    seal(store)
-    manifest = read_manifest_of(tmp_path, "BTC-USD", TRADES)
-    assert manifest is not None
-    assert (manifest.generation, manifest.rows) == (2, 15)
-    store.close()
-
-
-def test_full_disk_leaves_the_day_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the new files don't fit, nothing has changed; with room again the seal goes on."""
-    store = open_seal_store(tmp_path)
-    batches = day_with_late_rows(store, Feed())
-    store.close_day(YESTERDAY)
-
-    def full(fd: int, data: bytes, offset: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(disk, "write", full)
-        with pytest.raises(ColumnsUnavailable):
-            store.seal_step(60.0)
-    assert not temporaries(tmp_path)
-    assert read_view(tmp_path, "BTC-USD", TRADES).generation == 0
-    seal(store)
-    expected = expected_columns(batches, "BTC-USD", TRADES, YESTERDAY)
-    assert read_view(tmp_path, "BTC-USD", TRADES).live["trade_id"].tolist() == expected["trade_id"].tolist()
-    store.close()
-
-
-def test_forgotten_day_is_sealed_again_from_its_manifest(tmp_path: Path) -> None:
-    """Late rows of a day that the applier has forgotten are folded into what its manifest describes."""
-    store = open_seal_store(tmp_path)
-    feed = Feed()
-    batches = day_with_late_rows(store, feed)
-    seal(store)
-    store.close()
-    stats = WriterStats()
-    store = open_seal_store(tmp_path, stats=stats, days_later=5)
-    store.checkpoint()
-    store.checkpoint()
-    more = feed.trades("BTC-USD", seconds(4))
-    grow(store, more)
-    seal(store)
-    view = read_view(tmp_path, "BTC-USD", TRADES)
-    expected = expected_columns([*batches, more], "BTC-USD", TRADES, YESTERDAY)
-    assert view.live["trade_id"].tolist() == expected["trade_id"].tolist()
-    assert (view.generation, stats.lost_rows) == (2, 0)
-    store.close()
-
-
-def test_settings_may_change_between_seals(tmp_path: Path) -> None:
-    """A sealed day keeps the columns it has, whatever is configured later."""
-    store = open_seal_store(tmp_path, SMALL)
-    feed = Feed()
-    day_with_late_rows(store, feed)
-    seal(store)
-    store.close()
-    store = open_seal_store(tmp_path, PLAIN)
-    grow(store, feed.trades("BTC-USD", seconds(4)))
-    seal(store)
-    view = read_view(tmp_path, "BTC-USD", TRADES, exact=True)
-    assert len(view.live["price_f64"]) == 16
-    store.close()
-
-
-@pytest.mark.parametrize("restart", [False, True])
-def test_leftovers_never_become_columns(tmp_path: Path, restart: bool) -> None:
-    """What an abandoned seal left is removed by the start, or by the next seal before its manifest counts."""
-    store = open_seal_store(tmp_path)
-    day_with_late_rows(store, Feed())
-    store.checkpoint()
-    directory = live_directory(tmp_path, "ETH-USD", MD)
-    (directory / f"price{day_suffix(YESTERDAY)}.1.tmp").write_bytes(b"half")
-    if restart:
-        crash(store)
-        store = open_seal_store(tmp_path)
-        assert not temporaries(tmp_path)
-    seal(store)
-    assert not temporaries(tmp_path)
-    assert len(read_view(tmp_path, "ETH-USD", MD).live["price"]) == 6
     store.close()

@@ -261,37 +261,6 @@ def test_failing_calls(day: Day) -> None:
         shutil.rmtree(path)
 
 
-def test_killed_before_any_checkpoint(tmp_path: Path) -> None:
-    """Days that no checkpoint knows are found by their manifests, however far the switch got."""
-    numbers = None
-    for number in range(1000):
-        path = tmp_path / str(number)
-        store = open_seal_store(path)
-        batches = day_with_late_rows(store, Feed())
-        store.close_day(YESTERDAY)
-        if numbers is None:
-            copy = open_seal_store(tmp_path / "reference")
-            day_with_late_rows(copy, Feed())
-            copy.close_day(YESTERDAY)
-            calls = count_calls(partial(copy.seal_step, 60.0))
-            crash(copy)
-            numbers = [at for at, name in enumerate(calls) if name in ("rename", "sync_filesystem", "unlink")]
-            numbers = numbers[len(numbers) // 3 :: 2]
-        if number == len(numbers):
-            break
-        with each_call(kill_at(numbers[number])), pytest.raises(Killed):
-            store.seal_step(60.0)
-        crash(store)
-        store = reopen(path)
-        seal(store)
-        for symbol, table in TABLES_OF:
-            view = read_view(path, symbol, table)
-            expected = expected_columns(batches, symbol, table, YESTERDAY)
-            for name, values in view.live.items():
-                assert values.tolist() == expected[name].tolist(), (number, symbol, name)
-        crash(store)
-
-
 def test_older_checkpoint_is_enough(tmp_path: Path) -> None:
     """Where the newest checkpoint can't be read, the one before it does, whatever was sealed since."""
     store = open_seal_store(tmp_path)
