@@ -18,7 +18,7 @@ from multilogger.tables import TABLES
 
 _ALIASES: Final = frozenset({"id", "time", "nanos", "price", "size", "side"})
 _LEFT_OVER: Final = "left over from an interrupted {}; the next start of the logger sees to it"
-_INTERRUPTED: Final = {Kind.SWITCHING: "seal", Kind.UNFINISHED: "seal", Kind.REMOVING: "removal"}
+_INTERRUPTED: Final = {Kind.SWITCHING: "seal", Kind.UNFINISHED: "seal"}
 
 
 @attrs.define
@@ -31,6 +31,8 @@ class DayNames:
     late: dict[int, dict[str, Path]] = attrs.field(factory=lambda: defaultdict(dict))
     """By generation."""
     sealed: bool = False
+    removing: Path | None = None
+    """The manifest of a day that was removed; it stays until two checkpoints know of that."""
     leftovers: list[Problem] = attrs.field(factory=list)
     """What is in order only while a logger runs."""
 
@@ -64,6 +66,9 @@ def take_inventory(place: Place) -> Inventory:
                 found.problems.extend(_stranger(place, folder / name, parsed))
             else:
                 _enter(found.days[parsed.day], parsed, folder / name)
+    for day in found.days.values():
+        if day.removing and day.columns:
+            day.leftovers.append(Problem(day.removing, None, _LEFT_OVER.format("removal")))
     return found
 
 
@@ -76,6 +81,8 @@ def _enter(day: DayNames, parsed: FileName, path: Path) -> None:
         day.sealed = True
     elif parsed.kind is Kind.SWITCHING:
         day.switching[parsed.generation][parsed.column] = path
+    elif parsed.kind is Kind.REMOVING:
+        day.removing = path
     if parsed.kind in _INTERRUPTED:
         day.leftovers.append(Problem(path, None, _LEFT_OVER.format(_INTERRUPTED[parsed.kind])))
 

@@ -167,6 +167,8 @@ def test_leftovers(tmp_path: Path) -> None:
     other.live(ROWS)
     other.place.live.joinpath("manifest.31.07.25.removed.tmp").touch()
     other.place.live.joinpath("manifest.01.08.25.json.tmp").touch()
+    # Of a day that is gone, the marker stays for a while.
+    other.place.live.joinpath("manifest.02.08.25.removed.tmp").touch()
     (other.data / ".multilogger/journal").mkdir(parents=True)
     (other.data / ".multilogger/checkpoint.tmp").touch()
     (other.data / ".multilogger/journal/spare1.tmp").touch()
