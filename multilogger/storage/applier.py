@@ -227,12 +227,13 @@ class Applier:
             if old and self._sealer.is_done(key, partition):
                 del self.columns.partitions[key]
 
-    def seal(self, closed_day: int, seconds: float) -> SealStep:
+    def seal(self, closed_day: int, seconds: float, round_: int | None = None) -> SealStep:
         """Seal some of the days up to ``closed_day``; every row committed for them before must be applied.
 
         Args:
             closed_day: no row is added to live partitions up to this day any more.
             seconds: stop after about so long.
+            round_: no day is sealed twice in a round of steps; None for any number of times.
 
         Raises:
             ColumnsUnavailable: the disk failed or is full; what was begun is completed later.
@@ -240,7 +241,7 @@ class Applier:
         self.saver.closed_day = max(self.saver.closed_day, closed_day)
         try:
             sealed, failures, remaining = self._sealer.step(
-                closed_day, self._applied, self._highest_segment, self._monotonic, seconds
+                closed_day, self._applied, self._highest_segment, self._monotonic, seconds, round_=round_
             )
         finally:
             losses = self.take_losses()

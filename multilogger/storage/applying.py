@@ -86,7 +86,7 @@ def perform(applier: Applier, request: Request) -> msgspec.Struct:
     if isinstance(request, TakeCheckpoint):
         return applier.checkpoint(request.segment, request.oldest_day)
     if isinstance(request, Seal):
-        return applier.seal(request.closed_day, request.seconds)
+        return applier.seal(request.closed_day, request.seconds, request.round_)
     if isinstance(request, Retain):
         return applier.retain(request.today, request.seconds, request.needed_bytes)
     raise TypeError(f"not a request of an applier that has begun: {type(request).__name__}")
@@ -110,7 +110,10 @@ def serve(requests: queue.SimpleQueue[bytes], replies: IO[bytes]) -> NoReturn:
             failure = Failure(type(error).__name__, str(error))
         except OSError as error:
             failure = Failure(StorageError.__name__, f"applier: {error}")
-        write_message(replies, Reply(events.take(), failure, msgspec.Raw(msgspec.msgpack.encode(result))))
+        try:
+            write_message(replies, Reply(events.take(), failure, msgspec.Raw(msgspec.msgpack.encode(result))))
+        except BrokenPipeError:
+            os._exit(0)  # the logger was killed, and this thread noticed before the one that listens
 
 
 def listen(stream: IO[bytes], requests: queue.SimpleQueue[bytes]) -> NoReturn:

@@ -270,14 +270,12 @@ def try_lock(fd: int) -> bool:
 
 
 def process_exists(pid: int) -> bool:
-    """Return whether there is a process of that number."""
+    """Return whether there is a process of that number that still runs; a zombie does not."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    except PermissionError:
-        return True
-    return True
+    return not state.rpartition(")")[2].startswith(" Z")
 
 
 def boot_id() -> str:

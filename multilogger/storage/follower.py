@@ -110,7 +110,7 @@ class Follower:
             except OSError as error:
                 log.warning("journal segments can't be freed now", path=str(pool.directory), error=str(error))
 
-    def seal_step(self, seconds: float) -> int:
+    def seal_step(self, seconds: float, round_: int | None) -> int:
         """Apply what is committed, then seal some of the closed days; return how many are left.
 
         Raises:
@@ -123,7 +123,7 @@ class Follower:
         if not clear:
             return 1
         self.apply()
-        done = self._applier.seal(closed_day, seconds)
+        done = self._applier.seal(closed_day, seconds, round_)
         self._stats.sealed_days += done.sealed
         self._stats.seal_failures += done.failures
         self._note_losses(done.losses)

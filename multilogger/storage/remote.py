@@ -62,6 +62,7 @@ class Seal(msgspec.Struct, tag=True, frozen=True):
 
     closed_day: int
     seconds: float
+    round_: int | None
 
 
 class Retain(msgspec.Struct, tag=True, frozen=True):
@@ -178,9 +179,9 @@ class RemoteApplier:
         """As :meth:`Applier.checkpoint`."""
         return self._ask(TakeCheckpoint(segment, oldest_day), Saved)
 
-    def seal(self, closed_day: int, seconds: float) -> SealStep:
+    def seal(self, closed_day: int, seconds: float, round_: int | None = None) -> SealStep:
         """As :meth:`Applier.seal`."""
-        return self._ask(Seal(closed_day, seconds), SealStep)
+        return self._ask(Seal(closed_day, seconds, round_), SealStep)
 
     def retain(self, today: int, seconds: float, needed_bytes: int = 0) -> RetentionStep:
         """As :meth:`Applier.retain`."""

@@ -36,7 +36,7 @@ from multilogger.storage.saver import Saver
 from multilogger.storage.sealing import Prepared, Unsealed, abandon, prepare, seal_note
 from multilogger.storage.shelf import read_manifest
 from multilogger.storage.streams import ABSURD, LATE
-from multilogger.storage.switch import complete_switch, rename_columns, take_over, temporary_manifest
+from multilogger.storage.switch import rename_columns, take_over, temporary_manifest
 from multilogger.storage.syncing import Syncer
 
 log = structlog.get_logger()
@@ -71,10 +71,12 @@ class Sealer:
         self.sealed: list[Manifest] = []
         """What the last step sealed, and those before it that failed on the way."""
         self.failed: dict[Key, str] = {}
-        """Days, by the key of the live partition, whose files are not what was written; tried again when
-        another day is closed."""
+        """Days, by their live keys, with files that are not what was written; until another day is closed."""
         self._told = True
         self._closed_day = NEVER
+        self._round: int | None = None
+        self._done: set[Key] = set()
+        """Live partitions that were sealed in this round."""
         self._unsealed: set[Key] = set()
         """Live partitions that were sealed and have lost their manifest."""
         self._switched: list[Prepared] = []
@@ -91,6 +93,7 @@ class Sealer:
         seconds: float,
         *,
         only_day: int | None = None,
+        round_: int | None = None,
     ) -> tuple[int, int, int]:
         """Seal some of the days that are closed, and take a checkpoint.
 
@@ -101,6 +104,7 @@ class Sealer:
             monotonic: seconds.
             seconds: begin no other day of a symbol's table after so long.
             only_day: seal this day alone.
+            round_: a day that was sealed in a round is left alone in the rest of it, though rows come late.
 
         Returns:
             How many days of a symbol's table were sealed, how many have files that are not what was written
@@ -109,7 +113,7 @@ class Sealer:
         Raises:
             ColumnsUnavailable: the disk failed or is full; the next step goes on.
         """
-        self._begin(closed_day)
+        self._begin(closed_day, round_)
         try:
             self._complete()
             wanted = self._wanted(closed_day, only_day)
@@ -128,7 +132,10 @@ class Sealer:
         self._told = True
         return len(self.sealed), failures, len(wanted) - len(prepared) - failures
 
-    def _begin(self, closed_day: int) -> None:
+    def _begin(self, closed_day: int, round_: int | None) -> None:
+        if round_ is None or round_ != self._round:
+            self._round = round_
+            self._done.clear()
         if self._told:
             self.sealed, self._told = [], False
         if closed_day > self._closed_day:
@@ -145,7 +152,8 @@ class Sealer:
             late = partitions[late_key] if late_key else None
             fresh = live is not None and not self._is_sealed(live_key, live)
             due = live_key[1] <= closed_day if only_day is None else live_key[1] == only_day
-            if due and (fresh or (late is not None and late.rows)) and live_key not in self.failed:
+            left_out = live_key in self.failed or live_key in self._done
+            if due and (fresh or (late is not None and late.rows)) and not left_out:
                 found.append((live_key, late_key))
         return sorted(found, key=lambda keys: (keys[0][1], keys[0][0]))
 
@@ -181,8 +189,10 @@ class Sealer:
         log.error("a day can't be sealed: its files are damaged", day=key[1], why=why)
 
     def _prepare_day(self, live_key: Key, late_key: Key | None, coverage: Coverage) -> Prepared:
-        live = self._columns.partitions.get(live_key) or self._open(live_key)
-        paths = self._columns.shelf.paths
+        shelf, paths = self._columns.shelf, self._columns.shelf.paths
+        live = self._columns.partitions.get(live_key) or shelf.opened(*live_key)
+        if not live.rows and not live.generation:
+            live = adopted_day(paths, live)  # only late rows of it are known
         previous = read_manifest(live.manifest_path, paths.quarantine)
         late = self._columns.partitions[late_key] if late_key else unknown_late(paths, live, previous)
         for partition in (live, late):
@@ -195,16 +205,6 @@ class Sealer:
             policy=self._columns.policy(live),
             now_ns=self._clock(),
         )
-
-    def _open(self, key: Key) -> Partition:
-        """Return a live partition of which only late rows are known."""
-        shelf = self._columns.shelf
-        live = shelf.blank(*key)
-        manifest = read_manifest(live.manifest_path, shelf.paths.quarantine)
-        if manifest is None:
-            return adopted_day(shelf.paths, live)
-        complete_switch(live, manifest)
-        return live
 
     def _coverage(self) -> Coverage:
         try:
@@ -250,6 +250,7 @@ class Sealer:
             columns.touched.discard(day.late_key)
         self._unsealed.discard(day.key)
         self._switched.append(prepared)
+        self._done.add(day.key)
         self.sealed.append(prepared.manifest)
 
     def _complete(self) -> None:

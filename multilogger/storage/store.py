@@ -205,8 +205,12 @@ class Store:
         """Return whether it is an hour at which removing many files is in nobody's way."""
         return _NOON_HOURS[0] <= self._calendar() // _HOUR_NS % 24 < _NOON_HOURS[1]
 
-    def seal_step(self, seconds: float) -> int:
+    def seal_step(self, seconds: float, round_: int | None = None) -> int:
         """Apply what is committed, then seal some of the closed days, for about so long.
+
+        Args:
+            seconds: how long.
+            round_: no day is sealed twice in a round of steps; rows that come late meanwhile wait.
 
         Returns:
             How many days of a symbol's table are left to seal.
@@ -215,7 +219,7 @@ class Store:
             ColumnsUnavailable: the disk failed or is full; go on later.
         """
         with self._failing("seal"):
-            return self._follower.seal_step(seconds)
+            return self._follower.seal_step(seconds, round_)
 
     def retain_step(self, seconds: float, needed_bytes: int = 0) -> bool:
         """Remove some of the days that are not to be kept, for about so long.

@@ -106,6 +106,8 @@ class _Writer:
     gate: RecordingGate
     applier: trio.Lock = attrs.field(factory=trio.Lock)
     """Held by the task that uses the store's applying side."""
+    round_: int = 0
+    """Of sealing."""
     congested: trio.Event = attrs.field(factory=trio.Event)
     """Set when the commits wait for an apply."""
     applied: trio.Event = attrs.field(factory=trio.Event)
@@ -239,9 +241,10 @@ class _Writer:
                 await self._seal_closed()
 
     async def _seal_closed(self) -> None:
+        self.round_ += 1
         remaining: int | None = 1
         while remaining != 0:
-            remaining = await self._with_applier(partial(self.store.seal_step, _STEP_SECS))
+            remaining = await self._with_applier(partial(self.store.seal_step, _STEP_SECS, self.round_))
             await trio.sleep(_RETRY_SECS if remaining is None else _STEP_SECS)
 
     async def remove_days(self) -> NoReturn:

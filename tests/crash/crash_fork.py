@@ -252,9 +252,10 @@ class Logger:
             print(f"process {os.getpid()}: {error}", file=sys.stderr)
             self.report(Kind.REFUSED)
             status = FAILED_STATUS
-        except BaseException:  # noqa: BLE001 - whatever it is, a thread's end must be the process's
-            traceback.print_exc()
         finally:
+            # Whatever it was, a thread's end must be the process's.
+            if status == BROKEN_STATUS:
+                traceback.print_exc()
             sys.stderr.flush()
             os._exit(status)
 

@@ -53,7 +53,7 @@ class Battle:
     """All runs on one data path, and what was promised by them."""
 
     data: Path
-    nursery: Nursery
+    forks: Nursery
     chance: random.Random
     serial: int = 1
     """The next row that was never sent."""
@@ -81,7 +81,7 @@ class Battle:
     def start(self, *, in_process: bool, close: bool = False, serial: int = 0) -> None:
         """Start a logger."""
         self.serial = max(self.serial, serial)
-        self.nursery.start(
+        self.forks.start(
             seed=self.chance.randrange(2**32), serial=self.serial, in_process=in_process, close=close
         )
 
@@ -93,34 +93,34 @@ class Battle:
         to_seal = aim in (Kind.SEALING, Kind.RETAINING) or self.chance.random() < 0.2
         self.start(in_process=in_process, serial=shortly_before_sealing(self.serial, self.chance) * to_seal)
         if aim is Kind.RECOVERING:
-            self.nursery.wait_for(Kind.RECOVERING)
-            self.nursery.follow(self.chance.uniform(0, SHORT_SECS))
+            self.forks.wait_for(Kind.RECOVERING)
+            self.forks.follow(self.chance.uniform(0, SHORT_SECS))
         else:
             self.live(aim)
-        if not in_process and aim is None and self.nursery.run and self.nursery.run.applier:
+        if not in_process and aim is None and self.forks.run and self.forks.run.applier:
             self.kill_applier()
         else:
             self.kill()
 
     def live(self, aim: Kind | None) -> None:
         """Check what the start made of the files; then let the logger go on, until a moment to kill it at."""
-        assert self.nursery.wait_for(Kind.OPENED), "the store does not open"
-        self.nursery.wait_for_appliers()
+        assert self.forks.wait_for(Kind.OPENED), "the store does not open"
+        self.forks.wait_for_appliers()
         self.check_start()
-        self.nursery.let_go()
+        self.forks.let_go()
         if aim is None:
-            self.nursery.follow(self.chance.uniform(0, LONG_SECS))
+            self.forks.follow(self.chance.uniform(0, LONG_SECS))
             return
-        self.nursery.follow(max(0.0, self.chance.uniform(-LONG_SECS, LONG_SECS)))
+        self.forks.follow(max(0.0, self.chance.uniform(-LONG_SECS, LONG_SECS)))
         # Days are removed once a day only.
         for _ in range(1 if aim is Kind.RETAINING else self.chance.randint(1, 3)):
-            self.nursery.wait_for_next(aim, PATIENCE_SECS)
-        self.nursery.follow(self.chance.uniform(0, SOON_SECS))
+            self.forks.wait_for_next(aim, PATIENCE_SECS)
+        self.forks.follow(self.chance.uniform(0, SOON_SECS))
 
     def kill(self) -> None:
         """Kill the logger, and look at what it leaves."""
-        self.nursery.kill()
-        run = self.nursery.run
+        self.forks.kill()
+        run = self.forks.run
         assert run is not None
         assert run.killed, f"the logger ended by itself, with status {run.exit_status}"
         self.hits[run.phase] += 1
@@ -128,15 +128,15 @@ class Battle:
         self.take_over()
         # What the logger's applier still does would come between, and the next start is to meet it sometimes.
         if not run.applier or self.chance.random() < 0.5:
-            self.nursery.wait_for_applier()
+            self.forks.wait_for_applier()
             self.look()
 
     def kill_applier(self) -> None:
         """Kill the process that writes the columns alone: its logger must say so and end."""
-        run = self.nursery.run
+        run = self.forks.run
         assert run is not None
         os.kill(run.applier, signal.SIGKILL)
-        self.nursery.wait_for_end()
+        self.forks.wait_for_end()
         assert Kind.REFUSED in run.seen, "the store did not notice"
         assert run.exit_status == FAILED_STATUS
         self.applier_kills += 1
@@ -145,7 +145,7 @@ class Battle:
 
     def take_over(self) -> None:
         """Note what the logger had sent, and what of it was acknowledged."""
-        run = self.nursery.run
+        run = self.forks.run
         assert run is not None
         first, self.serial = run.command.serial, max(self.serial, run.offered + 1)
         grown = np.zeros(self.serial, np.bool_)
@@ -169,9 +169,9 @@ class Battle:
     def verify(self) -> None:
         """Start and stop in order; then all that can be told without knowing the rows must be right, too."""
         self.start(in_process=True, close=True)
-        self.nursery.wait_for_end()
-        assert self.nursery.run is not None
-        assert self.nursery.run.exit_status == 0
+        self.forks.wait_for_end()
+        assert self.forks.run is not None
+        assert self.forks.run.exit_status == 0
         self.check_start()
         report = verify_archive(self.data)
         assert report.ok, "\n".join(map(str, report.problems))
@@ -242,7 +242,8 @@ def test_start_waits_for_the_last_applier(place: Path) -> None:
         assert nursery.run is not None
         applier = nursery.run.applier
         with stopped(applier):
-            battle.kill()
+            nursery.kill()
+            battle.take_over()
             battle.start(in_process=True)
             # This one does not take the time to start another process, if nothing makes it wait.
             assert nursery.wait_for(Kind.RECOVERING)

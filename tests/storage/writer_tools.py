@@ -79,7 +79,7 @@ class FakeStore:
         assert day == self.due_day
         self.due_day, self.unsealed = None, 3
 
-    def seal_step(self, seconds: float) -> int:  # noqa: ARG002 - the store's signature
+    def seal_step(self, seconds: float, round_: int | None = None) -> int:  # noqa: ARG002 - the store's signature
         """Seal a third of it."""
         if self.unsealed:
             self.seals.append(trio.current_time())
