@@ -89,6 +89,7 @@ def test_check(endpoints: Endpoints, tmp_path: Path, capsys: Capsys) -> None:
         "configuration",
         "data path",
         "disk",
+        "groups of files",
         "open files",
         "binance REST and clock",
         "binance WebSocket",
