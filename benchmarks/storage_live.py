@@ -224,6 +224,12 @@ def measure(path: Path, options: argparse.Namespace) -> None:
         print(f"  median of these {steady:.1%}; with committing {here / took + steady:.1%}")
     mean = stats.commit_times.total / stats.commits
     print(f"  commits: mean {mean * 1e3:.1f} ms, longest {stats.commit_times.longest * 1e3:.0f} ms")
+    here_mib, there_mib = (
+        resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    print(
+        f"  memory at most: {here_mib:.0f} MiB here, prepared rows included, {there_mib:.0f} MiB the applier"
+    )
     for name, found in (("row to durable", figures.waits), ("commit to visible", figures.lags)):
         print(f"  {name}: median {statistics.median(found):.2f} s, longest {max(found):.2f} s")
     syncs = f"{stats.journal_syncs / took:.1f} journal syncs"
