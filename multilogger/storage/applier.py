@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -24,7 +25,7 @@ from multilogger.storage.checkpoint import PartitionState, StreamState
 from multilogger.storage.columns import Columns
 from multilogger.storage.extent import Extent, ExtentReader, Position, Replayed
 from multilogger.storage.frame import FrameType
-from multilogger.storage.grouping import merge
+from multilogger.storage.grouping import every, merge
 from multilogger.storage.layout import Paths
 from multilogger.storage.notes import LossNote, Note, NoteRecord, decode_notes, records_of
 from multilogger.storage.notes_log import NotesLog
@@ -38,6 +39,9 @@ from multilogger.storage.shelf import Shelf
 from multilogger.storage.streams import Streams, decode_dictionary
 
 log = structlog.get_logger()
+
+_PASS_BYTES: Final = 64 * 1024 * 1024
+"""Of the journal that are brought into the column files at once: bounds the memory."""
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -156,20 +160,34 @@ class Applier:
             StorageDamaged: the frames are not what was written to the journal.
         """
         started = self._monotonic()
-        waiting: list[TableRows] = []
         notes: list[NoteRecord] = []
+        passes = -(-sum(extent.length for extent in extents) // _PASS_BYTES)
+        rows = 0
         try:
-            for frame in self._reader.read(extents):
-                waiting += self.take_in(frame, notes)
-        except OSError as error:
-            raise ColumnsUnavailable(f"the journal can't be read: {error}") from error
-        try:
-            rows = self.columns.apply(merge(waiting))
+            # Each file is visited once, however much waits: what is read at once is bounded by the streams.
+            for number in range(passes):
+                notes = []
+                rows += self.columns.apply(merge(self._read(extents, notes, number, passes)))
         finally:
             losses = self.take_losses()
         self.saver.waiting += notes
         self._applied = extents[-1].position
         return Applied(rows, self._monotonic() - started, losses)
+
+    def _read(
+        self, extents: Sequence[Extent], notes: list[NoteRecord], number: int, passes: int
+    ) -> list[TableRows]:
+        """Return the rows of every ``passes``-th stream, and add all notes to ``notes``."""
+        found: list[TableRows] = []
+        try:
+            for frame in self._reader.read(extents):
+                tables = self.take_in(frame, notes)
+                if passes > 1:
+                    tables = [part for rows in tables if len(part := every(rows, number, passes))]
+                found += tables
+        except OSError as error:
+            raise ColumnsUnavailable(f"the journal can't be read: {error}") from error
+        return found
 
     def take_in(self, frame: Replayed, notes: list[NoteRecord]) -> list[TableRows]:
         """Return a frame's rows; streams are taken note of, and notes added to ``notes``.

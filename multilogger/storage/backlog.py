@@ -10,8 +10,8 @@ import attrs
 
 from multilogger.storage.extent import Extent
 
-_TOGETHER_BYTES: Final = 64 * 1024 * 1024
-"""Applied at once: bounds the memory."""
+_TOGETHER_BYTES: Final = 512 * 1024 * 1024
+"""Applied by one visit to the files: each visit costs the same, whether for few rows or many."""
 
 
 @attrs.frozen(eq=False)

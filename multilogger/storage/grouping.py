@@ -85,6 +85,14 @@ def merge(parts: Sequence[TableRows]) -> list[Merged]:
     return [_merge_table(found) for found in by_table.values()]
 
 
+def every(rows: TableRows, number: int, passes: int) -> TableRows:
+    """Return the rows of each stream whose number leaves ``number`` when divided by ``passes``."""
+    chosen = rows.sections["stream"] % passes == number
+    index = np.repeat(chosen, rows.sections["rows"])
+    fields = {name: rows.fields[name][index] for name in rows.table.stored_fields}
+    return TableRows(rows.table, rows.sections[chosen], fields)
+
+
 def _merge_table(parts: Sequence[TableRows]) -> Merged:
     table = parts[0].table
     sections = np.concatenate([part.sections for part in parts])

@@ -22,7 +22,7 @@ from storage_tools import (
 
 from multilogger.batch import Batch
 from multilogger.stats import WriterStats
-from multilogger.storage import disk
+from multilogger.storage import applier, disk
 from multilogger.storage.notes import closed, gap_note
 from multilogger.tables import MD, TRADES, Table
 
@@ -229,4 +229,28 @@ def test_open_gaps_and_the_end_are_known_after_a_crash(tmp_path: Path) -> None:
     store.close()
     store = open_store(tmp_path)
     assert store.open_gaps == []
+    store.close()
+
+
+def test_much_is_applied_by_streams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is too much for once is brought into the files a part of the streams after the other."""
+    monkeypatch.setattr(applier, "_PASS_BYTES", 8192)
+    feed = Feed()
+    store = open_store(tmp_path)
+    batches = []
+    for number in range(20):
+        for symbol in ("A-USD", "B-USD", "C-USD"):
+            batches.append(feed.trades(symbol, [NOON + number]))
+            batches.append(feed.quotes(symbol, [NOON + number]))
+        store.commit(batches[-6:])
+    store.add_notes([gap_note("coinbase", "disk full", NOON, None)])
+    store.commit([])
+    store.apply()
+    store.checkpoint()
+    for symbol in ("A-USD", "B-USD", "C-USD"):
+        for table in (TRADES, MD):
+            assert_holds(tmp_path, batches, symbol, table)
+    crash(store)
+    store = open_store(tmp_path)
+    assert len(store.open_gaps) == 1
     store.close()
