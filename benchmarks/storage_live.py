@@ -2,9 +2,9 @@
 
 Run: ``python -m benchmarks.storage_live [--rows-per-second 100000] [--symbols 1100] [--seconds 40]``.
 Batches come at a steady rate, a thread takes ``--busy`` of the interpreter's lock, a midnight passes after a
-third of the time and the day is sealed soon after, checkpoints are taken every few seconds. Printed are the
-CPU of committing and applying as shares of one core, how long commits took and rows waited, and how many
-syncs there were: all as medians or maxima of the run. The busy thread's and the generator's CPU are left out.
+third of the time and the day is sealed soon after (not with ``--steady``), checkpoints are taken every few
+seconds. Printed are the CPU of committing and applying as shares of one core, how long commits took and rows
+waited, and how many syncs there were: all as medians or maxima of the run. The busy thread's and the generator's CPU are left out.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ def measure(path: Path, options: argparse.Namespace) -> None:
         disk_reserve_bytes=0,
     )
     config = Config(logger=LoggerConfig(data_path=path), storage=settings)
-    calendar = Calendar(options.seconds / 3)
+    calendar = Calendar(_DAY_NS / 2e9 if options.steady else options.seconds / 3)
     beats = prepared(names, options.symbols, options.rows_per_second)
     stats = WriterStats()
     store = Store.open(
@@ -245,6 +245,7 @@ def main() -> None:
     parser.add_argument("--sync-seconds", type=float, default=0.25)
     parser.add_argument("--checkpoint-seconds", type=float, default=10)
     parser.add_argument("--busy", type=float, default=0.7, help="of the interpreter's lock")
+    parser.add_argument("--steady", action="store_true", help="no midnight, no seal")
     parser.add_argument("--applier", choices=["process", "thread"], default="process")
     parser.add_argument("--path", type=Path, default=None, help="a directory on the disk to measure")
     options = parser.parse_args()
