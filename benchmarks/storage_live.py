@@ -4,7 +4,8 @@ Run: ``python -m benchmarks.storage_live [--rows-per-second 100000] [--symbols 1
 Batches come at a steady rate, a thread takes ``--busy`` of the interpreter's lock, a midnight passes after a
 third of the time and the day is sealed soon after (not with ``--steady``), checkpoints are taken every few
 seconds. Printed are the CPU of committing and applying as shares of one core, how long commits took and rows
-waited, and how many syncs there were: all as medians or maxima of the run. The busy thread's and the generator's CPU are left out.
+waited, and how many syncs there were: all as medians or maxima of the run. The CPU of the busy thread and of
+making the rows is left out.
 """
 
 from __future__ import annotations
