@@ -256,7 +256,6 @@ class Applier:
         Raises:
             ColumnsUnavailable: the disk failed or is full; what was begun is completed later.
         """
-        self.saver.closed_day = max(self.saver.closed_day, closed_day)
         try:
             sealed, failures, remaining = self._sealer.step(
                 closed_day, self._applied, self._highest_segment, self._monotonic, seconds, round_=round_

@@ -110,13 +110,12 @@ class Columns:
             return
         if partition.suspect:
             rebuild(partition)
-        if not partition.settled:
-            policy = self.policy(partition)
-            disk.make_directories(partition.prefix, policy.directory_mode, policy.gid)
         self.touched.add(run.key)
         if not self._write(partition, values, first, last):
-            self._mend(partition)
-            self._write(partition, values, first, last)
+            # Someone else has changed the files: what is left of them is evened out.
+            self.losses += mend(partition, self.shelf)
+            if not self._write(partition, values, first, last):
+                raise StorageDamaged(f"{partition.prefix}*{partition.suffix} change while they are mended")
         partition.rows += last - first
         partition.uneven = False
         if not partition.settled:
@@ -126,6 +125,9 @@ class Columns:
 
     def _write(self, partition: Partition, values: Values, first: int, last: int) -> bool:
         """Write rows behind those there are; False if a file is not as it was left."""
+        if not partition.settled:
+            policy = self.policy(partition)
+            disk.make_directories(partition.prefix, policy.directory_mode, policy.gid)
         rows, prefix, suffix, uneven = partition.rows, partition.prefix, partition.suffix, partition.uneven
         crcs = partition.crcs.copy()
         for column in partition.columns:
@@ -153,13 +155,6 @@ class Columns:
         policy = self.policy(partition)
         if policy is not _DEFAULT:
             disk.set_permissions(fd, policy.file_mode, policy.gid)
-
-    def _mend(self, partition: Partition) -> None:
-        """Even out a partition whose files someone else has changed."""
-        self.losses += mend(partition, self.shelf)
-        if not partition.rows:
-            policy = self.policy(partition)
-            disk.make_directories(partition.prefix, policy.directory_mode, policy.gid)
 
     def _open(self, run: Run) -> Partition:
         partition = self.shelf.opened(*run.key)

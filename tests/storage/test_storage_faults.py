@@ -205,3 +205,21 @@ def test_files_are_synced_one_by_one_where_the_filesystem_needs_it(
     assert {path for path in synced if path.endswith(".bin")} == {
         str(tmp_path / name) for name in column_files(tmp_path)
     }
+
+
+def test_files_that_change_again_while_mended_end_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No row is counted that was not written: a start finds what is there."""
+    feed = Feed()
+    store = open_store(tmp_path)
+    store.commit([feed.trades(SYMBOL, [NOON])])
+    store.apply()
+    store.commit([feed.trades(SYMBOL, [NOON + 1])])
+    with monkeypatch.context() as patched:
+        patched.setattr(disk, "length", lambda _: 5)
+        with pytest.raises(StorageDamaged, match="change while they are mended"):
+            store.apply()
+    store.close()
+    open_store(tmp_path).close()
+    assert read_rows(tmp_path, SYMBOL, TRADES)["trade_id"].tolist() == [1, 2]
