@@ -55,6 +55,8 @@ _RETRY_SECS: Final = 2.0
 _STEP_SECS: Final = 0.5
 """Sealing and removing hold up the column files for about so long at a time."""
 _RETENTION_SECS: Final = 3600.0
+_SEARCH_SECS: Final = 60.0
+"""After a full disk had no more days to remove."""
 T = TypeVar("T")
 
 
@@ -121,7 +123,8 @@ class _Writer:
         while more:
             await self._wait_until_uncongested()
             held, more = await self._collect(batches)
-            await self._commit(held)
+            if held or more:
+                await self._commit(held)
         while self.store.held_bytes:
             # The channel has ended, and nothing else is left to do: a stop's deadline ends this if need be.
             await trio.sleep(_RETRY_SECS)
@@ -262,11 +265,14 @@ class _Writer:
         storage = self.config.storage
         guard = DiskGuard(self.config.logger.data_path, storage.disk_reserve_bytes)
         started = False
+        search_at = trio.current_time()
         while True:
             space = await trio.to_thread.run_sync(_look, guard)
-            if space.verdict is Verdict.LOW and storage.early_retention:
+            if space.verdict is Verdict.LOW and storage.early_retention and trio.current_time() >= search_at:
                 work = partial(self.store.retain_step, _STEP_SECS, space.missing_bytes)
-                await self._with_applier(work)
+                if await self._with_applier(work):
+                    # The whole archive was looked through: not again at once.
+                    search_at = trio.current_time() + _SEARCH_SECS
                 space = await trio.to_thread.run_sync(_look, guard)
             self.stats.disk_free_bytes, self.stats.disk_days_left = space.free_bytes, space.days_left
             if space.verdict is Verdict.LOW:
