@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Final, NoReturn, TypeVar
 
@@ -50,6 +51,37 @@ def port_number(text: str) -> int:
     if not (text.isdecimal() and int(text) < _PORTS):
         raise argparse.ArgumentTypeError(f"expected a port between 0 and {_PORTS - 1}, got {text!r}")
     return int(text)
+
+
+def utc_day(text: str) -> date:
+    """Return a day; for argparse.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected a day such as 2026-11-23, got {text!r}") from error
+
+
+def add_archive_options(parser: argparse.ArgumentParser) -> None:
+    """Add what says which archive a command is for, and which day of it."""
+    parser.add_argument(
+        "path", nargs="?", type=Path, metavar="PATH", help="the data path, instead of the configured one"
+    )
+    add_config_option(parser)
+    parser.add_argument("--day", type=utc_day, metavar="YYYY-MM-DD", help="only this UTC day")
+
+
+def check_one_archive(arguments: argparse.Namespace) -> None:
+    """Check that a path and a configuration are not both given.
+
+    Raises:
+        StartupError: they are.
+    """
+    if arguments.path is not None and arguments.config is not None:
+        raise StartupError("PATH and --config are two data paths: give one")
 
 
 def check_readable(files: Sequence[Path]) -> None:

@@ -8,13 +8,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
-from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from multilogger.cli.common import add_config_option, read_config, set_up_logging, wall_clock
+from multilogger.cli.common import (
+    add_archive_options,
+    check_one_archive,
+    read_config,
+    set_up_logging,
+    wall_clock,
+)
 from multilogger.config import Config, LoggerConfig
 from multilogger.config.policy import ExchangePolicy, storage_policy
 from multilogger.errors import StartupError
@@ -32,25 +37,13 @@ def add_parser(commands: Any) -> None:
         help="seal the days of an archive without a logger",
         description="Check the files of each day that is over, fold late rows in, and write its manifest.",
     )
-    parser.add_argument(
-        "path", nargs="?", type=Path, metavar="PATH", help="the data path, instead of the configured one"
-    )
-    add_config_option(parser)
-    parser.add_argument("--day", type=_day, metavar="YYYY-MM-DD", help="only this UTC day")
+    add_archive_options(parser)
     parser.set_defaults(command_main=main)
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"expected a day such as 2026-11-23, got {text!r}") from error
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Seal, and print what was sealed and what could not be; return 1 if there is such."""
-    if arguments.path is not None and arguments.config is not None:
-        raise StartupError("PATH and --config are two data paths: give one")
+    check_one_archive(arguments)
     policies: Mapping[str, ExchangePolicy] = {}
     if arguments.path is not None:
         config = Config(logger=LoggerConfig(data_path=arguments.path))

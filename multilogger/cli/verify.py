@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from multilogger.archive import verify
 from multilogger.archive.report import Counts, VerifyReport
-from multilogger.cli.common import add_config_option, read_config
+from multilogger.cli.common import add_archive_options, check_one_archive, read_config
 from multilogger.errors import ArchiveError, StartupError
 
 
@@ -29,30 +28,18 @@ def add_parser(commands: Any) -> None:
         help="prove that the recorded files are whole",
         description="Check every recorded file: lengths, times, values, ids, checksums. Nothing is changed.",
     )
-    parser.add_argument(
-        "path", nargs="?", type=Path, metavar="PATH", help="the data path, instead of the configured one"
-    )
-    add_config_option(parser)
+    add_archive_options(parser)
     parser.add_argument("--exchange", metavar="NAME", help="only this exchange")
     parser.add_argument("--symbol", metavar="SYMBOL", help="only this symbol; needs --exchange")
-    parser.add_argument("--day", type=_day, metavar="YYYY-MM-DD", help="only this UTC day")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
     parser.set_defaults(command_main=main)
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"expected a day such as 2026-11-23, got {text!r}") from error
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Print what is wrong, and how much was looked at; return 1 if something is wrong."""
     if arguments.symbol is not None and arguments.exchange is None:
         raise StartupError("--symbol needs --exchange: the same name may be on several")
-    if arguments.path is not None and arguments.config is not None:
-        raise StartupError("PATH and --config are two data paths: give one")
+    check_one_archive(arguments)
     path, alternate = arguments.path, None
     if path is None:
         config = read_config(arguments.config)

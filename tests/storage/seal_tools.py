@@ -43,6 +43,11 @@ CHANGES = (
 """The calls of ``disk`` after which a disk is another."""
 
 
+def seconds(*numbers: int) -> list[int]:
+    """Return times of yesterday."""
+    return [THEN + number * NANOS for number in numbers]
+
+
 class Killed(BaseException):
     """The process ends here."""
 

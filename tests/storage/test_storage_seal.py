@@ -18,6 +18,7 @@ from seal_tools import (
     read_manifest_of,
     read_view,
     seal,
+    seconds,
     temporaries,
 )
 from storage_tools import (
@@ -41,11 +42,6 @@ from multilogger.storage.catalog import open_catalog
 from multilogger.storage.layout import day_suffix
 from multilogger.storage.manifest import CoverageSummary
 from multilogger.storage.notes import gap_note
-
-
-def seconds(*numbers: int) -> list[int]:
-    """Return times of yesterday."""
-    return [THEN + number * NANOS for number in numbers]
 
 
 def test_plain_day_gets_a_manifest_alone(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from seal_tools import (
     PLAIN,
-    THEN,
     YESTERDAY,
     day_with_late_rows,
     grow,
@@ -16,11 +15,11 @@ from seal_tools import (
     read_manifest_of,
     read_view,
     seal,
+    seconds,
     temporaries,
 )
 from storage_tools import (
     MD,
-    NANOS,
     SMALL,
     TRADES,
     Feed,
@@ -32,11 +31,6 @@ from multilogger.errors import ColumnsUnavailable
 from multilogger.stats import WriterStats
 from multilogger.storage import disk
 from multilogger.storage.layout import day_suffix, manifest_name
-
-
-def seconds(*numbers: int) -> list[int]:
-    """Return times of yesterday."""
-    return [THEN + number * NANOS for number in numbers]
 
 
 @pytest.mark.parametrize("late", [False, True])
