@@ -73,6 +73,8 @@ class Figures:
     """CPU seconds of making batches."""
     applying: list[float] = attrs.field(factory=list)
     """CPU seconds of the applier's process in each five seconds."""
+    warm: tuple[float, float, float] | None = None
+    """CPU seconds of both processes after the warm-up, and when that was."""
 
 
 def prepared(names: SymbolTable, symbols: int, rows_per_second: float) -> list[Batch]:
@@ -146,14 +148,25 @@ async def watch(stats: WriterStats, figures: Figures) -> None:
         figures.lags.append((now - stats.oldest_unapplied_ns) / 1e9 if stats.oldest_unapplied_ns else 0.0)
 
 
-async def drive(store: Store, config: Config, stats: WriterStats, beats: list[Batch], args: Args) -> Figures:
+async def mark_warm(args: Args, load: Load, figures: Figures, pid: int) -> None:
+    """Note the CPU used until the first files of a day are made: that happens once a day."""
+    await trio.sleep(args.warm_up)
+    made = load.cpu + figures.generating
+    figures.warm = (cpu_of(resource.RUSAGE_SELF) - made, cpu_of_process(pid), time.perf_counter())
+
+
+async def drive(
+    store: Store, config: Config, stats: WriterStats, beats: list[Batch], args: Args, load: Load
+) -> Figures:
     """Run writer and feed."""
     figures = Figures()
     send, receive = trio.open_memory_channel[Batch](64)
     async with trio.open_nursery() as watching:
         watching.start_soon(watch, stats, figures)
         if isinstance(store._follower._applier, RemoteApplier):  # noqa: SLF001 - nobody else needs to know
-            watching.start_soon(watch_applier, store._follower._applier.pid, figures)  # noqa: SLF001
+            pid = store._follower._applier.pid  # noqa: SLF001
+            watching.start_soon(watch_applier, pid, figures)
+            watching.start_soon(mark_warm, args, load, figures, pid)
         async with trio.open_nursery() as nursery:
             await nursery.start(partial(run_writer, store, receive, config, stats, gate=NeverPaused()))
             nursery.start_soon(feed, send, beats, args.calendar, args.seconds, figures)
@@ -169,6 +182,7 @@ class Args:
     rows_per_second: float
     seconds: float
     calendar: Calendar
+    warm_up: float
 
 
 def cpu_of(who: int) -> float:
@@ -206,9 +220,10 @@ def measure(path: Path, options: argparse.Namespace) -> None:
     thread.start()
     before, began = cpu_of(resource.RUSAGE_SELF), time.perf_counter()
     calendar.started = time.monotonic()
-    args = Args(options.symbols, options.rows_per_second, options.seconds, calendar)
-    figures = trio.run(drive, store, config, stats, beats, args)
-    took = time.perf_counter() - began
+    args = Args(options.symbols, options.rows_per_second, options.seconds, calendar, options.warm_up)
+    figures = trio.run(drive, store, config, stats, beats, args, load)
+    ended = time.perf_counter()
+    took = ended - began
     here = cpu_of(resource.RUSAGE_SELF) - before - load.cpu - figures.generating
     load.stop.set()
     thread.join()
@@ -218,6 +233,14 @@ def measure(path: Path, options: argparse.Namespace) -> None:
     print(f"  {stats.rows:,} rows in {took:.1f} s, {stats.sealed_days:,} sealed, {stats.late_rows} late")
     shares = f"committing {here / took:.1%} of a core, applying {there / took:.1%}"
     print(f"  {shares}, together {(here + there) / took:.1%}")
+    if figures.warm is not None:
+        here_before, there_before, since = figures.warm
+        warm = ended - since
+        here_then, there_then = (here - here_before + before) / warm, (there - there_before) / warm
+        shares = (
+            f"committing {here_then:.1%}, applying {there_then:.1%}, together {here_then + there_then:.1%}"
+        )
+        print(f"  after the first {options.warm_up:.0f} s: {shares}")
     if figures.applying:
         spans = [cpu / _SPAN_SECS for cpu in figures.applying]
         print(f"  applying, of each {_SPAN_SECS:.0f} s: " + " ".join(f"{share:.0%}" for share in spans))
@@ -245,6 +268,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=40)
     parser.add_argument("--sync-seconds", type=float, default=0.25)
     parser.add_argument("--checkpoint-seconds", type=float, default=10)
+    parser.add_argument("--warm-up", type=float, default=10, help="seconds in which a day's files are made")
     parser.add_argument("--busy", type=float, default=0.7, help="of the interpreter's lock")
     parser.add_argument("--steady", action="store_true", help="no midnight, no seal")
     parser.add_argument("--applier", choices=["process", "thread"], default="process")

@@ -12,6 +12,7 @@ from typing import Final
 import attrs
 import numpy as np
 
+from multilogger.notes import Note
 from multilogger.records import ExchangeId
 from multilogger.tables import MD, TABLES, TRADES, Array
 
@@ -116,6 +117,8 @@ class Batch:
     """What the rows' ``symbol`` numbers mean, and the exchange."""
     rows: dict[int, Array]
     """By table number: structured arrays of ``TABLES[number].row``, in order of arrival."""
+    notes: tuple[Note, ...] = ()
+    """What these rows make true, such as that a gap is filled: journalled after them, never before."""
 
     def __len__(self) -> int:
         return sum(len(rows) for rows in self.rows.values())

@@ -19,6 +19,7 @@ import structlog
 from multilogger.config import StorageConfig
 from multilogger.config.policy import ExchangePolicy
 from multilogger.errors import ColumnsUnavailable, UnknownStream
+from multilogger.notes import LossNote, Note, NoteRecord, decode_notes, records_of
 from multilogger.storage import checkpoint as checkpoints
 from multilogger.storage.catalog import Catalog, CatalogError
 from multilogger.storage.checkpoint import PartitionState, StreamState
@@ -27,7 +28,6 @@ from multilogger.storage.extent import Extent, ExtentReader, Position, Replayed
 from multilogger.storage.frame import FrameType
 from multilogger.storage.grouping import every, merge
 from multilogger.storage.layout import Paths
-from multilogger.storage.notes import LossNote, Note, NoteRecord, decode_notes, records_of
 from multilogger.storage.notes_log import NotesLog
 from multilogger.storage.payload import TableRows, decode
 from multilogger.storage.repair import Loss
@@ -195,6 +195,7 @@ class Applier:
         Raises:
             UnknownStream: it names a stream that no dictionary did.
         """
+        self.saver.written_ns = max(self.saver.written_ns, frame.wall_ns)
         if frame.type is FrameType.DICTIONARY:
             self.streams.restore(decode_dictionary(frame.payload))
         elif frame.type is FrameType.NOTE:

@@ -17,17 +17,16 @@ import structlog
 import xxhash
 
 from multilogger.errors import StorageError
+from multilogger.notes import CoverageState, LossNote, RetentionNote, SealNote
 from multilogger.storage import disk
 from multilogger.storage.catalog_tables import check_tables, clear_tables, insert_notes
-from multilogger.storage.notes import CoverageState, LossNote, RetentionNote, SealNote
 from multilogger.storage.notes_log import NotesLog
 
 log = structlog.get_logger()
 
 _BATCH: Final = 10_000
 """Notes that are taken over at a time."""
-_BUSY_SECONDS: Final = 1.0
-"""Readers don't block the writer; the one that first opens what a killed writer left does, for a moment."""
+_BUSY_SECONDS: Final = 1.0  # a reader that opens what a killed writer left blocks the writer for a moment
 _WAL_BYTES: Final = 4 * 1024 * 1024
 """What a write-ahead file that grew longer is cut to."""
 _ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
@@ -65,6 +64,8 @@ class CoverageInterval:
     """Not part of it; None while it lasts."""
     position: int
     """Of its newest note in the log: of two that overlap, the higher one is the later word."""
+    first_id: int = -1
+    last_id: int = -1
 
 
 class Catalog:
@@ -195,7 +196,8 @@ class CatalogReader:
         Those of all symbols, tables or exchanges are among the answers for each one.
         """
         rows = self._rows(
-            "SELECT exchange, symbol, table_name, state, cause, start_ns, end_ns, position FROM coverage"
+            "SELECT exchange, symbol, table_name, state, cause, start_ns, end_ns, position, first_id, last_id"
+            " FROM coverage"
             " WHERE (end_ns IS NULL OR end_ns > start_ns)",
             {
                 "exchange IN (?, '*')": exchange,
@@ -204,7 +206,7 @@ class CatalogReader:
                 "(end_ns IS NULL OR end_ns > ?)": start_ns,
                 "start_ns < ?": end_ns,
             },
-            "exchange, symbol, table_name, start_ns, position",
+            "exchange, symbol, table_name, start_ns, first_id, position",
         )
         try:
             return [CoverageInterval(*row) for row in rows]

@@ -8,14 +8,15 @@ from typing import Any, Final
 
 import msgspec
 
-from multilogger.storage.notes import CoverageNote, LossNote, Note, RetentionNote, SealNote
+from multilogger.notes import CoverageNote, LossNote, Note, RetentionNote, SealNote
 
 # Each table has its note's fields in order, and the offset of the note in the log.
 _SCHEMA: Final = (
     "CREATE TABLE meta (position INTEGER, last INTEGER, seal TEXT)",
     """CREATE TABLE coverage (
         exchange TEXT, symbol TEXT, table_name TEXT, state TEXT, cause TEXT, start_ns INTEGER, end_ns INTEGER,
-        position INTEGER, PRIMARY KEY (exchange, symbol, table_name, state, start_ns)) WITHOUT ROWID""",
+        first_id INTEGER, last_id INTEGER, position INTEGER,
+        PRIMARY KEY (exchange, symbol, table_name, state, start_ns, first_id)) WITHOUT ROWID""",
     """CREATE TABLE seals (
         exchange TEXT, symbol TEXT, table_name TEXT, day INTEGER, generation INTEGER, rows INTEGER,
         late_rows INTEGER, duplicates INTEGER, sealed_ns INTEGER,
@@ -35,7 +36,7 @@ _CLEAR: Final = (
     "DELETE FROM losses",
 )
 _INSERT: Final[dict[type[Note], str]] = {
-    CoverageNote: "REPLACE INTO coverage VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    CoverageNote: "REPLACE INTO coverage VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     SealNote: "REPLACE INTO seals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     RetentionNote: "REPLACE INTO retention VALUES (?, ?, ?, ?, ?, ?, ?)",
     LossNote: "REPLACE INTO losses VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

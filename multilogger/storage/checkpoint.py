@@ -70,6 +70,8 @@ class Checkpoint(msgspec.Struct, array_like=True, frozen=True):
     """Length of the log of notes."""
     streams: list[StreamState]
     partitions: list[PartitionState]
+    written_ns: int = 0
+    """When the last frame was written that it covers, nanoseconds since the epoch; 0 if it is not known."""
 
 
 EMPTY: Final = Checkpoint(0, 0, 0, "", NEVER, 0, [], [])

@@ -22,6 +22,7 @@ from multilogger.storage.repair import Loss, mend
 from multilogger.storage.runs import Key, Run, Values, newest_rows, runs
 from multilogger.storage.shelf import Shelf
 from multilogger.storage.streams import ABSURD, LATE, LIVE, Streams
+from multilogger.storage.writeback import WriteBack
 
 log = structlog.get_logger()
 
@@ -46,6 +47,7 @@ class Columns:
         self.streams = streams
         self._aliases = aliases
         self._policies = policies
+        self._write_back = WriteBack(shelf.paths.data)
         self.partitions: dict[Key, Partition] = {}
         self.touched: set[Key] = set()
         """Written to since the last checkpoint."""
@@ -75,12 +77,13 @@ class Columns:
         failures: dict[Key, OSError] = {}
         for rows in merged:
             values = Values(rows)
-            for run in runs(rows):
-                try:
-                    self._extend(run, values)
-                except OSError as error:
-                    self._note_failure(run.key, error)
-                    failures[run.key] = error
+            with self._write_back.visit(len(rows.streams) * len(rows.table.columns)):
+                for run in runs(rows):
+                    try:
+                        self._extend(run, values)
+                    except OSError as error:
+                        self._note_failure(run.key, error)
+                        failures[run.key] = error
             self._remember(rows, failures)
             count += int(rows.bounds[-1])
         if failures:
@@ -117,6 +120,7 @@ class Columns:
             if not self._write(partition, values, first, last):
                 raise StorageDamaged(f"{partition.prefix}*{partition.suffix} change while they are mended")
         partition.rows += last - first
+        self._write_back.note(len(partition.columns))
         partition.uneven = False
         if not partition.settled:
             partition.settled = True

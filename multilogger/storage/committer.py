@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from multilogger.batch import Batch
 from multilogger.config import StorageConfig
 from multilogger.errors import JournalUnavailable
+from multilogger.notes import Note, encode_notes
 from multilogger.stats import WriterStats
 from multilogger.storage.backlog import Backlog
 from multilogger.storage.book import Book
 from multilogger.storage.frame import FrameType
 from multilogger.storage.journal import MAX_PAYLOAD_BYTES, Frame, Journal
 from multilogger.storage.layout import day_of
-from multilogger.storage.notes import Note, encode_notes
 from multilogger.storage.numbering import encode_frames, group_batches
 from multilogger.storage.opening import Opened
 from multilogger.storage.segments import MIN_SEGMENT_BYTES, SegmentPool
@@ -128,7 +128,13 @@ class Committer:
         stats.batches += len(batches)
         stats.late_rows += encoded.late
         stats.absurd_rows += encoded.absurd
+        # Of a commit that is cut short its beginning stays: so a gap is noted before the rows behind it, and
+        # that it is filled after those that fill it.
+        self._add_notes_frame(notes)
         self._unwritten += [(FrameType.ROWS, payload.data) for payload in encoded.payloads]
+        self._add_notes_frame([note for batch in batches for note in batch.notes])
+
+    def _add_notes_frame(self, notes: Sequence[Note]) -> None:
         if notes:
             self._unwritten.append((FrameType.NOTE, encode_notes(notes)))
 

@@ -162,6 +162,11 @@ def sync_filesystem(fd: int) -> None:
         raise OSError(code, os.strerror(code))
 
 
+def write_back(fd: int) -> None:
+    """Write out what is dirty on the filesystem of ``fd``, as well as that goes: nothing may rely on it."""
+    _libc.syncfs(fd)
+
+
 def filesystem_type(path: Path) -> str:
     """Return the type of the filesystem that holds ``path``, such as ``ext4``; empty if unknown."""
     best, found = "", ""

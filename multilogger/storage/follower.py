@@ -8,12 +8,12 @@ from typing import Final
 
 import structlog
 
+from multilogger.notes import LossNote
 from multilogger.stats import WriterStats
 from multilogger.storage.applier import Applier
 from multilogger.storage.committer import Committer
 from multilogger.storage.extent import Position
 from multilogger.storage.layout import day_of
-from multilogger.storage.notes import LossNote
 from multilogger.storage.recovery import Recovered
 from multilogger.storage.remote import RemoteApplier
 

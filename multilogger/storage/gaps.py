@@ -11,10 +11,10 @@ from typing import Final, Self
 
 import structlog
 
+from multilogger.notes import ANY, CoverageNote, CoverageState, Note
 from multilogger.storage.catalog import CatalogError, CatalogReader, CoverageInterval, open_catalog
 from multilogger.storage.layout import NANOS_PER_DAY
 from multilogger.storage.manifest import CoverageSummary
-from multilogger.storage.notes import ANY, CoverageNote, CoverageState, Note
 from multilogger.tables import NANOS_PER_SECOND
 
 log = structlog.get_logger()
@@ -37,7 +37,16 @@ class Coverage:
         notes = [note for note in waiting if isinstance(note, CoverageNote)]
         self._waiting = [
             CoverageInterval(
-                it.exchange, it.symbol, it.table, it.state, it.cause, it.start_ns, it.end_ns, _LATEST + index
+                it.exchange,
+                it.symbol,
+                it.table,
+                it.state,
+                it.cause,
+                it.start_ns,
+                it.end_ns,
+                _LATEST + index,
+                it.first_id,
+                it.last_id,
             )
             for index, it in enumerate(notes)
         ]
@@ -78,7 +87,10 @@ class Coverage:
             return []
         newer = [it for it in self._waiting if it.exchange in (ANY, exchange)]
         # A later note of the same interval says how it ended.
-        found = {(it.exchange, it.symbol, it.table, it.state, it.start_ns): it for it in [*known, *newer]}
+        found = {
+            (it.exchange, it.symbol, it.table, it.state, it.start_ns, it.first_id): it
+            for it in [*known, *newer]
+        }
         return list(found.values())
 
     def _do_without(self, error: CatalogError) -> None:

@@ -8,11 +8,11 @@ from typing import Final
 
 import structlog
 
+from multilogger.notes import RetentionNote, records_of
 from multilogger.storage import disk
 from multilogger.storage.catalog import CatalogError, open_catalog
 from multilogger.storage.layout import Paths
 from multilogger.storage.manifest import Manifest
-from multilogger.storage.notes import RetentionNote, records_of
 from multilogger.storage.partition import Partition
 from multilogger.storage.removal import remove_files, retention_note
 from multilogger.storage.saver import Saver

@@ -22,8 +22,8 @@ import structlog
 import xxhash
 
 from multilogger.errors import StorageError
+from multilogger.notes import UNREADABLE, NoteRecord
 from multilogger.storage import disk
-from multilogger.storage.notes import UNREADABLE, NoteRecord
 
 log = structlog.get_logger()
 

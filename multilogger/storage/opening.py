@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 
 import attrs
@@ -10,12 +11,12 @@ import numpy as np
 
 from multilogger.config import StorageConfig
 from multilogger.config.policy import ExchangePolicy
+from multilogger.notes import CoverageNote
 from multilogger.storage.applier import Applier
 from multilogger.storage.catalog import open_catalog
 from multilogger.storage.checkpoint import StreamState
 from multilogger.storage.layout import Paths
 from multilogger.storage.lock import WriterLock
-from multilogger.storage.notes import CoverageNote, CoverageState
 from multilogger.storage.partition import Partition
 from multilogger.storage.recovery import Recovered, recover
 from multilogger.storage.remote import RemoteApplier
@@ -36,8 +37,8 @@ class Opened:
     """As they were at the end of the recovery."""
     partitions: Mapping[Key, Partition]
     """The same; the applier's own ones change."""
-    open_gaps: list[CoverageNote]
-    """Gaps that had begun when the last run ended, and were never closed."""
+    open_coverage: list[CoverageNote]
+    """What the last run's coverage left open; see :attr:`multilogger.storage.store.Store.open_coverage`."""
 
 
 def open_applier(
@@ -62,7 +63,7 @@ def open_applier(
         recovered = recover(applier)
         streams, _ = applier.states()
         partitions = dict(applier.columns.partitions)
-        gaps = _open_gaps(paths) if applier.update_catalog() else []
+        coverage = _open_coverage(paths) if applier.update_catalog() else []
     except BaseException:
         applier.close()
         raise
@@ -70,16 +71,25 @@ def open_applier(
     if not in_process:
         applier.close()
         chosen = RemoteApplier(paths.data, settings, policies, lock)
-    return Opened(paths, chosen, recovered, applier.journal_directories, streams, partitions, gaps)
+    return Opened(paths, chosen, recovered, applier.journal_directories, streams, partitions, coverage)
 
 
-def _open_gaps(paths: Paths) -> list[CoverageNote]:
+def _open_coverage(paths: Paths) -> list[CoverageNote]:
+    """Return the intervals that are open, and those said over them since, from the earliest word on.
+
+    What is said again becomes the latest word: so whatever was said over that, too, is among them.
+    """
     with open_catalog(paths.catalog) as catalog:
-        return [
-            CoverageNote(it.exchange, it.symbol, it.table, it.state, it.cause, it.start_ns, None)
-            for it in catalog.coverage()
-            if it.state is CoverageState.GAP and it.end_ns is None
-        ]
+        intervals = sorted(catalog.coverage(), key=attrgetter("position"))
+    found: list[CoverageNote] = []
+    begun: dict[tuple[str, str, str], int] = {}
+    for it in intervals:
+        line = it.exchange, it.symbol, it.table
+        if it.end_ns is not None and (line not in begun or it.end_ns <= begun[line]):
+            continue
+        begun[line] = min(it.start_ns, begun.get(line, it.start_ns))
+        found.append(CoverageNote(*line, it.state, it.cause, it.start_ns, it.end_ns, it.first_id, it.last_id))
+    return found
 
 
 def last_trade_ids(streams: Sequence[StreamState], exchange: str) -> dict[str, int]:

@@ -9,12 +9,12 @@ import attrs
 import structlog
 
 from multilogger.errors import UnknownStream
+from multilogger.notes import LossNote, NoteRecord, records_of
 from multilogger.storage import checkpoint as checkpoints
 from multilogger.storage import disk
 from multilogger.storage.applier import Applier, loss_note
 from multilogger.storage.extent import Position, Replayed
 from multilogger.storage.grouping import Merged, merge
-from multilogger.storage.notes import LossNote, NoteRecord, records_of
 from multilogger.storage.partition import Partition, keep_existing_columns, measure
 from multilogger.storage.payload import TableRows
 from multilogger.storage.quarantine import keep_damaged
@@ -88,7 +88,6 @@ class _Recovery:
     waiting: list[TableRows] = attrs.field(factory=list)
     size: int = 0
     rows: int = 0
-    stopped_ns: int = 0
 
     def run(self, replay: Replay) -> Recovered:
         """Replay, and even everything out."""
@@ -118,7 +117,7 @@ class _Recovery:
             replay.closed,
             self.rows,
             self.applier.saver.closed_day,
-            self.stopped_ns,
+            self.applier.saver.written_ns,
             self.losses,
         )
 
@@ -133,7 +132,6 @@ class _Recovery:
             log.warning("rows of streams that no dictionary names are passed over", why=str(error))
         self.size += len(frame.payload)
         self.taken = frame.position
-        self.stopped_ns = max(self.stopped_ns, frame.wall_ns)
 
     def _apply(self) -> None:
         """Bring what waits into the files."""

@@ -7,9 +7,9 @@ from typing import Final
 import xxhash
 
 from multilogger.errors import StorageDamaged
+from multilogger.notes import RetentionNote
 from multilogger.storage import disk
 from multilogger.storage.manifest import Manifest
-from multilogger.storage.notes import RetentionNote
 from multilogger.storage.partition import Partition
 from multilogger.storage.sealing import seal_note
 from multilogger.storage.switch import manifest_columns

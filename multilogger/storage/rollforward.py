@@ -5,9 +5,9 @@ from __future__ import annotations
 import attrs
 import structlog
 
+from multilogger.notes import Note
 from multilogger.storage.columns import Columns
 from multilogger.storage.manifest import Manifest
-from multilogger.storage.notes import Note
 from multilogger.storage.partition import Partition
 from multilogger.storage.removal import remove_files, retention_note
 from multilogger.storage.runs import Key

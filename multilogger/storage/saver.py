@@ -5,13 +5,13 @@ from __future__ import annotations
 import structlog
 
 from multilogger.errors import ColumnsUnavailable
+from multilogger.notes import NoteRecord
 from multilogger.storage import checkpoint as checkpoints
 from multilogger.storage import disk
 from multilogger.storage.checkpoint import NEVER, Checkpoint
 from multilogger.storage.columns import Columns
 from multilogger.storage.extent import Position
 from multilogger.storage.layout import Paths
-from multilogger.storage.notes import NoteRecord
 from multilogger.storage.notes_log import NotesLog
 from multilogger.storage.rebuild import rebuild
 
@@ -41,12 +41,15 @@ class Saver:
         self.waiting: list[NoteRecord] = []
         """Notes that no checkpoint covers yet."""
         self._notes_saved = 0
+        self.written_ns = 0
+        """When the newest frame that was taken in was written: nothing is known of a run after it."""
 
     def resume(self, known: Checkpoint) -> None:
         """Go on from the checkpoint there is."""
         self.saved = Position(known.sequence, known.chain)
         self.closed_day = known.closed_day
         self._notes_saved = known.notes_bytes
+        self.written_ns = known.written_ns
 
     def sync(self) -> None:
         """Make everything written so far durable.
@@ -88,6 +91,7 @@ class Saver:
                     self._notes.length,
                     streams,
                     partitions,
+                    self.written_ns,
                 ),
             )
         except OSError as error:

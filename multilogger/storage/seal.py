@@ -19,6 +19,7 @@ from pathlib import Path
 import structlog
 
 from multilogger.errors import ColumnsUnavailable, StorageDamaged
+from multilogger.notes import records_of
 from multilogger.storage import disk
 from multilogger.storage.adoption import adopted_day, unknown_late
 from multilogger.storage.catalog import Catalog, CatalogError
@@ -27,7 +28,6 @@ from multilogger.storage.columns import Columns
 from multilogger.storage.extent import Position
 from multilogger.storage.gaps import Coverage
 from multilogger.storage.manifest import Manifest
-from multilogger.storage.notes import records_of
 from multilogger.storage.partition import Partition
 from multilogger.storage.rebuild import rebuild
 from multilogger.storage.rollforward import days_of, roll_forward

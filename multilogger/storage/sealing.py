@@ -18,6 +18,7 @@ import xxhash
 from multilogger import __version__
 from multilogger.config.policy import ExchangePolicy
 from multilogger.errors import StorageDamaged
+from multilogger.notes import SealNote
 from multilogger.storage import disk
 from multilogger.storage.fold import first_of_each, merge_rows, nanos_column, row_times
 from multilogger.storage.manifest import (
@@ -28,7 +29,6 @@ from multilogger.storage.manifest import (
     encode_manifest,
     temporary_column,
 )
-from multilogger.storage.notes import SealNote
 from multilogger.storage.partition import Partition
 from multilogger.storage.runs import Key
 from multilogger.storage.switch import drop_unswitched, temporary_manifest

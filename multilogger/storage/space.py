@@ -11,8 +11,8 @@ from typing import Final, Protocol
 
 import attrs
 
+from multilogger.notes import DISK_FULL
 from multilogger.storage import disk
-from multilogger.storage.notes import DISK_FULL
 
 SAMPLE_SECS: Final = 60.0
 """The disk's growth is measured over this long: less would show single segments and flushes."""

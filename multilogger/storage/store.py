@@ -22,13 +22,13 @@ from multilogger.batch import Batch
 from multilogger.config import StorageConfig
 from multilogger.config.policy import ExchangePolicy
 from multilogger.errors import ColumnsUnavailable, JournalUnavailable, StorageError
+from multilogger.notes import Note
 from multilogger.stats import WriterStats
 from multilogger.storage import disk
 from multilogger.storage.committer import Committer
 from multilogger.storage.follower import Follower
 from multilogger.storage.layout import Paths, day_of
 from multilogger.storage.lock import WriterLock, prepare_directories
-from multilogger.storage.notes import Note
 from multilogger.storage.opening import Opened, last_rows, last_trade_ids, open_applier
 from multilogger.tables import Array, Table
 
@@ -79,8 +79,9 @@ class Store:
         )
         self.stopped_ns = found.stopped_ns
         """When the last run wrote its last frame, nanoseconds since the epoch; 0 if there was none."""
-        self.open_gaps = opened.open_gaps
-        """Gaps in the coverage that the last run began and did not live to close."""
+        self.open_coverage = opened.open_coverage
+        """Coverage intervals that the last run began and did not live to end, and after each what was said of
+        the same table and time since, in that order: who ends the one is to repeat the other."""
         stats.recovered_rows = found.rows
         stats.lost_rows += sum(loss.rows for loss in found.losses)
         stats.repaired_partitions += len(found.losses)

@@ -29,6 +29,7 @@ from multilogger.config import Config
 from multilogger.errors import ColumnsUnavailable, JournalUnavailable
 from multilogger.stats import WriterStats
 from multilogger.storage import disk
+from multilogger.storage.blocking import RunBlocking
 from multilogger.storage.space import DiskGuard, RecordingGate, Space, Verdict
 from multilogger.storage.store import Store
 
@@ -46,7 +47,7 @@ _APPLY_SECS: Final = 1.0
 """Column files grow this often as long as that costs little."""
 _REST: Final = 4.0
 """And then rest so many times as long as it took, if the flush interval allows: a fifth of a core."""
-_SHORTEST_REST: Final = 2.5
+_SHORTEST_REST: Final = 3.0
 """And at least so many times, whatever the flush interval says."""
 _LOOK_SECS: Final = 1.0
 """How often clock and disk are looked at."""
@@ -67,6 +68,7 @@ async def run_writer(
     stats: WriterStats,
     *,
     gate: RecordingGate,
+    run_blocking: RunBlocking | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Write batches until the channel ends; then everything is committed, applied and checkpointed.
@@ -80,12 +82,14 @@ async def run_writer(
         config: for ``storage.*`` and ``logger.*``.
         stats: its ``oldest_pending_ns`` and disk gauges are kept here; the rest is the store's.
         gate: closed while the disk has no room.
+        run_blocking: runs what blocks; in a thread by default.
         task_status: started when the disk has been looked at.
 
     Raises:
         ExceptionGroup: of the :class:`multilogger.errors.StorageError` that ended it.
     """
     writer = _Writer(store, config, stats, gate)
+    writer.run_blocking = run_blocking or writer.run_blocking
     with batches:
         async with trio.open_nursery() as nursery:
             await nursery.start(writer.watch_space)
@@ -95,7 +99,7 @@ async def run_writer(
             task_status.started()
             await writer.commit_all(batches)
             nursery.cancel_scope.cancel()
-    await trio.to_thread.run_sync(store.finish)
+    await writer.run_blocking(store.finish)
 
 
 @attrs.define(eq=False)
@@ -106,6 +110,7 @@ class _Writer:
     config: Config
     stats: WriterStats
     gate: RecordingGate
+    run_blocking: RunBlocking = attrs.field(factory=lambda: trio.to_thread.run_sync)
     applier: trio.Lock = attrs.field(factory=trio.Lock)
     """Held by the task that uses the store's applying side."""
     round_: int = 0
@@ -133,7 +138,7 @@ class _Writer:
     async def _commit(self, held: list[Batch]) -> None:
         work = partial(self.store.commit, held) if held else self.store.mark
         try:
-            await trio.to_thread.run_sync(work)
+            await self.run_blocking(work)
         except JournalUnavailable as error:
             log.warning("rows wait in memory", why=str(error), bytes=self.store.held_bytes)
             return
@@ -183,7 +188,7 @@ class _Writer:
         """Do work of the store's applying side in a thread; None if the disk doesn't let it be done now."""
         async with self.applier:
             try:
-                return await trio.to_thread.run_sync(work)
+                return await self.run_blocking(work)
             except ColumnsUnavailable as error:
                 log.warning("column files can't be written now", why=str(error))
                 return None
@@ -228,7 +233,7 @@ class _Writer:
         """Keep free segments ready, so that no commit has to make one."""
         while True:
             try:
-                await trio.to_thread.run_sync(self.store.prepare_spares)
+                await self.run_blocking(self.store.prepare_spares)
             except ColumnsUnavailable as error:
                 log.warning("no free journal segment can be made", why=str(error))
             await trio.sleep(_LOOK_SECS)
@@ -267,13 +272,13 @@ class _Writer:
         started = False
         search_at = trio.current_time()
         while True:
-            space = await trio.to_thread.run_sync(_look, guard)
+            space = await self.run_blocking(partial(_look, guard))
             if space.verdict is Verdict.LOW and storage.early_retention and trio.current_time() >= search_at:
                 work = partial(self.store.retain_step, _STEP_SECS, space.missing_bytes)
                 if await self._with_applier(work):
                     # The whole archive was looked through: not again at once.
                     search_at = trio.current_time() + _SEARCH_SECS
-                space = await trio.to_thread.run_sync(_look, guard)
+                space = await self.run_blocking(partial(_look, guard))
             self.stats.disk_free_bytes, self.stats.disk_days_left = space.free_bytes, space.days_left
             if space.verdict is Verdict.LOW:
                 self.gate.pause(space.reason)

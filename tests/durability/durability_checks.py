@@ -14,9 +14,9 @@ from durability_calls import Tree
 from durability_ledger import Expected, Ledger
 from durability_reader import Place, Seen, partitions
 
+from multilogger.notes import CoverageNote, SealNote
 from multilogger.storage.layout import NANOS_PER_DAY, Paths
 from multilogger.storage.manifest import decode_manifest
-from multilogger.storage.notes import CoverageNote, SealNote
 from multilogger.storage.notes_log import NotesLog
 from multilogger.storage.store import Store
 from multilogger.storage.streams import ABSURD, LATE, LIVE

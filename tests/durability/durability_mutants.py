@@ -157,10 +157,10 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         Mutant("replay-appends", "steady", "I", _replace(Columns, _write=_write_at_end)),
         Mutant(
             "payloads-not-hashed",
-            "steady",
+            "recycling",
             "I4",
             _replace(SegmentReader, payload_at=_payload_at),
-            near=r"Write.*MLJF.{10000}",
+            near=r"Write.*MLJF",
         ),
         Mutant(
             "segments-not-numbered",

@@ -13,9 +13,9 @@ from durability_ledger import COINBASE, Ledger, Rows
 from multilogger.config import StorageConfig
 from multilogger.config.policy import ExchangePolicy
 from multilogger.errors import ColumnsUnavailable, JournalUnavailable, StartupError, StorageError
+from multilogger.notes import gap_note
 from multilogger.stats import WriterStats
 from multilogger.storage.layout import NANOS_PER_DAY, day_of
-from multilogger.storage.notes import gap_note
 from multilogger.storage.store import Store
 from multilogger.tables import MD, TRADES, Table
 

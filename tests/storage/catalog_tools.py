@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from multilogger.storage.catalog import Catalog, CoverageInterval, open_catalog
-from multilogger.storage.notes import (
+from multilogger.notes import (
     CoverageNote,
     CoverageState,
     LossNote,
@@ -20,6 +19,7 @@ from multilogger.storage.notes import (
     offline_note,
     records_of,
 )
+from multilogger.storage.catalog import Catalog, CoverageInterval, open_catalog
 from multilogger.storage.notes_log import NotesLog
 
 OPEN = gap_note("binance", "disk full", 50, None)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from multilogger.storage.notes import (
+from multilogger.notes import (
     CoverageNote,
     CoverageState,
     LossNote,

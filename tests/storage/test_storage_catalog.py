@@ -25,16 +25,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from multilogger.storage import catalog as catalog_module
-from multilogger.storage import disk
-from multilogger.storage.catalog import Catalog, CatalogError, open_catalog
-from multilogger.storage.notes import (
+from multilogger.notes import (
     CoverageNote,
     CoverageState,
     LossNote,
     closed,
     records_of,
 )
+from multilogger.storage import catalog as catalog_module
+from multilogger.storage import disk
+from multilogger.storage.catalog import Catalog, CatalogError, open_catalog
 from multilogger.storage.notes_log import NotesLog
 
 

@@ -18,11 +18,11 @@ from catalog_tools import (  # noqa: F401 - pytest finds fixtures by name
 )
 from structlog.testing import capture_logs
 
-from multilogger.storage import disk
-from multilogger.storage.catalog import Catalog, CatalogError, open_catalog
-from multilogger.storage.notes import (
+from multilogger.notes import (
     records_of,
 )
+from multilogger.storage import disk
+from multilogger.storage.catalog import Catalog, CatalogError, open_catalog
 from multilogger.storage.notes_log import NotesLog
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from notes_tools import NOTES, SOME
 
 from multilogger.errors import StorageDamaged
-from multilogger.storage.notes import (
+from multilogger.notes import (
     ANY,
     DISK_FULL,
     CoverageNote,

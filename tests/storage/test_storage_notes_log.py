@@ -16,13 +16,13 @@ from notes_tools import NOTES, SOME
 from structlog.testing import capture_logs
 
 from multilogger.errors import StorageError
-from multilogger.storage import disk, notes_log
-from multilogger.storage.notes import (
+from multilogger.notes import (
     Note,
     NoteRecord,
     gap_note,
     records_of,
 )
+from multilogger.storage import disk, notes_log
 from multilogger.storage.notes_log import NotesLog
 
 

@@ -36,12 +36,12 @@ from storage_tools import (
 
 from multilogger import __version__
 from multilogger.config.policy import ExchangePolicy
+from multilogger.notes import gap_note
 from multilogger.stats import WriterStats
 from multilogger.storage import disk
 from multilogger.storage.catalog import open_catalog
 from multilogger.storage.layout import day_suffix
 from multilogger.storage.manifest import CoverageSummary
-from multilogger.storage.notes import gap_note
 
 
 def test_plain_day_gets_a_manifest_alone(tmp_path: Path) -> None:

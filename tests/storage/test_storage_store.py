@@ -21,9 +21,9 @@ from storage_tools import (
 )
 
 from multilogger.batch import Batch
+from multilogger.notes import CoverageNote, CoverageState, closed, gap_note
 from multilogger.stats import WriterStats
 from multilogger.storage import applier, disk
-from multilogger.storage.notes import closed, gap_note
 from multilogger.tables import MD, TRADES, Table
 
 SYMBOL = "BTC-USD"
@@ -212,8 +212,8 @@ def test_commits_beside_applies(tmp_path: Path) -> None:
         assert_holds(tmp_path, batches, f"S{number}", TRADES)
 
 
-def test_open_gaps_and_the_end_are_known_after_a_crash(tmp_path: Path) -> None:
-    """A start is told of the gaps that the last run had open, and until when it ran."""
+def test_open_coverage_and_the_end_are_known_after_a_crash(tmp_path: Path) -> None:
+    """A start is told of the intervals that the last run had open, and until when it ran."""
     store = open_store(tmp_path)
     gaps = [
         gap_note("coinbase", "disk full", NOON - 5, None),
@@ -223,12 +223,40 @@ def test_open_gaps_and_the_end_are_known_after_a_crash(tmp_path: Path) -> None:
     store.commit([Feed().trades(SYMBOL, [NOON])])
     crash(store)
     store = open_store(tmp_path)
-    assert store.open_gaps == gaps[:1]
+    assert store.open_coverage == gaps[:1]
     assert store.stopped_ns == NOON
     store.add_notes([closed(gaps[0], NOON)])
     store.close()
     store = open_store(tmp_path)
-    assert store.open_gaps == []
+    assert store.open_coverage == []
+    store.close()
+
+
+def test_the_end_is_known_after_a_run_that_wrote_nothing(tmp_path: Path) -> None:
+    """A run that is killed before its first frame takes nothing from what the one before it knew."""
+    store = open_store(tmp_path)
+    store.commit([Feed().trades(SYMBOL, [NOON])])
+    crash(store)
+    for _ in range(3):
+        store = open_store(tmp_path)
+        assert store.stopped_ns == NOON
+        crash(store)
+
+
+def test_open_coverage_has_what_was_said_over_it(tmp_path: Path) -> None:
+    """With an interval that is open come the later words on its time, in order, and no others."""
+    store = open_store(tmp_path)
+
+    def note(state: CoverageState, start: int, end: int | None, symbol: str = SYMBOL) -> CoverageNote:
+        return CoverageNote("coinbase", symbol, "MD", state, "", start, end)
+
+    live = note(CoverageState.LIVE, 10, None)
+    over = [note(CoverageState.GAP, 15, 20), note(CoverageState.BACKFILLED, 12, 18)]
+    store.add_notes([note(CoverageState.GAP, 12, 14), live, *over, note(CoverageState.GAP, 5, 10)])
+    store.add_notes([note(CoverageState.GAP, 30, 40, "OTHER"), note(CoverageState.GAP, 16, 16)])
+    store.close()
+    store = open_store(tmp_path)
+    assert store.open_coverage == [live, *over]
     store.close()
 
 
@@ -252,5 +280,5 @@ def test_much_is_applied_by_streams(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             assert_holds(tmp_path, batches, symbol, table)
     crash(store)
     store = open_store(tmp_path)
-    assert len(store.open_gaps) == 1
+    assert len(store.open_coverage) == 1
     store.close()

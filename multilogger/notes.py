@@ -1,7 +1,8 @@
 """Notes: what is known beside rows, such as gaps, seals and losses.
 
 A note is journalled in a note frame, and at the next checkpoint appended to the notes log
-(:mod:`multilogger.storage.notes_log`), which keeps all of them.
+(:mod:`multilogger.storage.notes_log`), which keeps all of them. It stands here and not in ``storage`` because
+whoever finds something out says it in a note, and a :class:`~multilogger.batch.Batch` can carry notes.
 """
 
 from __future__ import annotations
@@ -37,8 +38,9 @@ class CoverageState(enum.Enum):
 class CoverageNote(msgspec.Struct, array_like=True, frozen=True, tag=1):
     """An interval of event time, and what is true of it.
 
-    A later note of the same exchange, symbol, table, state and start replaces the earlier one: so is an open
-    interval closed, and a wrong one corrected. One that ends where it starts takes the interval back.
+    A later note of the same exchange, symbol, table, state, start and first id replaces the earlier one: so
+    is an open interval closed, and a wrong one corrected. One that ends where it starts takes the interval
+    back. Where intervals overlap, the latest word counts, whatever the state.
     """
 
     exchange: str
@@ -52,6 +54,9 @@ class CoverageNote(msgspec.Struct, array_like=True, frozen=True, tag=1):
     start_ns: Int64
     end_ns: Int64 | None
     """Not part of the interval; None while it lasts."""
+    first_id: Int64 = -1
+    """Of a gap in trades: the trade ids that are missing, and may yet be had; -1 where no ids tell."""
+    last_id: Int64 = -1
 
 
 class SealNote(msgspec.Struct, array_like=True, frozen=True, tag=2):
