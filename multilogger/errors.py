@@ -11,8 +11,11 @@
     │   ├── ProtocolViolation   the peer broke RFC 6455 or its own protocol
     │   ├── SubscriptionTimeout subscriptions were not confirmed in time
     │   ├── Silent              connected, but no data came for too long
+    │   ├── Deaf                connected, but a symbol that trades brings nothing
     │   └── Renewal             the connection must be replaced now, as planned or as announced
-    ├── ListingError            a REST listing failed; tried again with a backoff
+    ├── RestError               a REST request failed; tried again with a backoff
+    │   ├── RateLimited         the exchange wants no requests for a while
+    │   └── ListingError        a listing or a page was not as documented
     ├── UnknownSymbol           a name that no listing and no mapping knows
     ├── FrameError              one frame is skipped and counted, the stream goes on
     ├── RecordingError          a file of recorded frames can't be read
@@ -69,12 +72,28 @@ class Silent(FeedError):
     """The connection stands, but no data has come for longer than the exchange is ever quiet."""
 
 
+class Deaf(FeedError):
+    """The connection brings data, but none of a symbol that is known to trade."""
+
+
 class Renewal(FeedError):
     """The connection has to be replaced: its planned life is over, or the exchange announced a cut."""
 
 
-class ListingError(MultiloggerError):
-    """A symbol listing could not be fetched or understood."""
+class RestError(MultiloggerError):
+    """A REST request failed: no answer, or another status than 200."""
+
+
+class RateLimited(RestError):
+    """The exchange wants no requests for ``retry_after_secs``; those to its host are held back so long."""
+
+    def __init__(self, words: str, retry_after_secs: float) -> None:
+        self.retry_after_secs = retry_after_secs
+        super().__init__(words)
+
+
+class ListingError(RestError):
+    """A symbol listing, or a page of trades, could not be fetched or understood."""
 
 
 class UnknownSymbol(MultiloggerError):

@@ -25,7 +25,8 @@ from multilogger.errors import RecordingError
 _LINE_BYTES: Final = 64 * 1024 * 1024
 """No exchange sends larger frames; a longer line is not a recording."""
 
-_MAX_SECONDS: Final = 2**63 // 10**9
+_NANOS: Final = 10**9
+_MAX_SECONDS: Final = 2**63 // _NANOS
 """Later times don't fit into 64 bits of nanoseconds."""
 
 
@@ -48,6 +49,7 @@ class _Line(msgspec.Struct):
 
 
 _decode: Final = msgspec.json.Decoder(_Line).decode
+_encode: Final = msgspec.json.encode
 
 
 def read_recording(path: Path) -> Iterator[Recorded]:
@@ -70,6 +72,20 @@ def read_recording(path: Path) -> Iterator[Recorded]:
             raise RecordingError(f"{path}, line {number}: not a recorded frame: {error}") from error
         except zstandard.ZstdError as error:
             raise RecordingError(f"{path}, after line {number}: damaged zstd data: {error}") from error
+
+
+def encode_recorded(frame: Recorded) -> bytes:
+    """Return a frame as its line of a recording, newline included; the opposite of reading.
+
+    Raises:
+        RecordingError: the payload is no UTF-8 text, for which the format has no place.
+    """
+    try:
+        text = frame.payload.decode()
+    except UnicodeDecodeError as error:
+        raise RecordingError(f"not recorded: a frame that is no text: {error}") from error
+    seconds = b"null" if frame.recv_ns is None else b"%d.%09d" % divmod(frame.recv_ns, _NANOS)
+    return b'{"recv":%b,"conn":%b,"text":%b}\n' % (seconds, _encode(frame.conn), _encode(text))
 
 
 def _lines(file: IO[bytes], *, compressed: bool) -> Iterator[bytes]:

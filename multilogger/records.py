@@ -30,6 +30,8 @@ class Flag(enum.IntFlag):
     BACKFILLED = 1
     REPLAYED = 2
     """Sent by the exchange at subscribe, for a trade or ticker that happened before."""
+    SUSPECT = 4
+    """Kept as it came, but failed a check: price jump, crossed quotes, clock, size."""
 
 
 class ExchangeId(str):

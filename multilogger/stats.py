@@ -47,9 +47,41 @@ class LinkStats:
     messages: int = 0
     bytes: int = 0
     reconnects: int = 0
+    renewals: int = 0
+    """Of these, replacements that streamed before what they replaced was closed."""
     last_data_ns: int = 0
     """Receive time of the newest data frame, nanoseconds since the epoch; 0 before the first."""
     last_error: str = ""
+
+
+@attrs.define(eq=False)
+class BreakerStats:
+    """The circuit breaker of one symbol's table that is or was open."""
+
+    state: str
+    """``open``: its rows are set aside; ``half-open``: it is tried again; ``closed``: all is well again."""
+    reason: str
+    opened: int = 0
+    """How often it has opened."""
+    changed_ns: int = 0
+    """When the state last changed, nanoseconds since the epoch."""
+    retry_ns: int = 0
+    """When an open one is tried again."""
+
+
+@attrs.define(eq=False)
+class BudgetStats:
+    """What is used of an allowance, such as REST weight a minute."""
+
+    amount: float
+    secs: float
+    used: float = 0.0
+    """Within the last ``secs``. A gauge."""
+    waiting: int = 0
+    """Who waits for room. A gauge."""
+    total: float = 0.0
+    held_back_secs: float = 0.0
+    """How long the exchange wants to be left alone from now on. A gauge."""
 
 
 @attrs.define(eq=False)
@@ -72,6 +104,31 @@ class ExchangeStats:
     gaps: int = 0
     """Trade ids that were skipped and have not come since; falls when a missing trade arrives late."""
     restarts: int = 0
+    suspect: Counter[str] = attrs.field(factory=Counter)
+    """Rows that were kept, but look wrong, by reason."""
+    broken_rows: int = 0
+    """Rows that were set aside by an open breaker."""
+    breakers: dict[str, BreakerStats] = attrs.field(factory=dict)
+    """By ``SYMBOL/TABLE``; those that have ever opened."""
+    deaf: dict[str, str] = attrs.field(factory=dict)
+    """``SYMBOL/TABLE`` that trades, but brings nothing, and since when; whatever was tried did not help."""
+    resubscribes: int = 0
+    """Symbols that were asked for anew because they were silent."""
+    looks: int = 0
+    """Requests that asked whether a silent symbol trades."""
+    moves: int = 0
+    """Symbols that were moved to another connection."""
+    backfilled: int = 0
+    """Missed trades that were got from the exchange's history."""
+    missing: int = 0
+    """Trades that are known to be missed, and may yet be got. A gauge."""
+    given_up: int = 0
+    """Missed trades that the exchange's history does not give."""
+    backfill_problem: str = ""
+    """Why the history can't be asked now; empty while it can."""
+    budgets: dict[str, BudgetStats] = attrs.field(factory=dict)
+    """Allowances, by name and span: ``connects/300s``."""
+    closed_renewals: int = 0
     set_aside: dict[str, str] = attrs.field(factory=dict)
     """Symbols that the exchange rejected, with its own words."""
     refused_samples: dict[str, str] = attrs.field(factory=dict)
@@ -99,6 +156,11 @@ class ExchangeStats:
         return self.closed_reconnects + sum(link.reconnects for link in self.links.values())
 
     @property
+    def renewals(self) -> int:
+        """Connections that were replaced before they ended."""
+        return self.closed_renewals + sum(link.renewals for link in self.links.values())
+
+    @property
     def last_data_ns(self) -> int:
         """Receive time of the newest data frame; 0 before the first."""
         newest = max((link.last_data_ns for link in self.links.values()), default=0)
@@ -115,6 +177,7 @@ class ExchangeStats:
         self.closed_messages += link.messages
         self.closed_bytes += link.bytes
         self.closed_reconnects += link.reconnects
+        self.closed_renewals += link.renewals
         self.closed_last_data_ns = max(self.closed_last_data_ns, link.last_data_ns)
 
 
@@ -209,6 +272,10 @@ class Stats:
     started_ns: int
     resumed_ns: int = 0
     """When recording last went on after a pause, nanoseconds since the epoch; 0 if it never paused."""
+    reloads: int = 0
+    """Times that the configuration was reloaded."""
+    reload_problem: str = ""
+    """Why the last reload changed nothing, or was taken back; empty where it went well."""
     exchanges: dict[str, ExchangeStats] = attrs.field(factory=dict)
     writer: WriterStats = attrs.field(factory=WriterStats)
 

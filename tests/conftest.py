@@ -10,7 +10,7 @@ import structlog
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options of the crash tests."""
+    """Add the options of the crash and chaos tests."""
     parser.addoption("--kills", type=int, default=3, help="rounds of kill -9 and restart (default: 3)")
     parser.addoption("--kill-seed", type=int, default=1, help="of the moments at which kills strike")
     parser.addoption("--images", type=int, default=400, help="crash images to recover from (default: 400)")
@@ -19,6 +19,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--power-cuts", type=int, default=3, help="power cuts on a block device (default: 3)")
     parser.addoption("--power-cut-seed", type=int, default=1, help="of what a power cut keeps")
     parser.addoption("--reader-seconds", type=float, default=4.0, help="of reading at random while writing")
+    parser.addoption("--chaos-schedules", type=int, default=200, help="virtual hours (default: 200)")
+    parser.addoption("--seed", type=int, default=None, help="the only virtual hour to play, and to log")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multilogger.errors import RecordingError
-from multilogger.recording import Recorded, _recorded, read_recording
+from multilogger.recording import Recorded, _recorded, encode_recorded, read_recording
 
 LINES = (
     b'{"recv":1723161253.937085768,"conn":"wss://x","text":"{\\"a\\":1}"}\n'
@@ -73,3 +73,28 @@ def test_any_time_and_text_survive(recv_ns: int, text: str) -> None:
     seconds = str(Decimal(recv_ns).scaleb(-9))
     line = f'{{"recv":{seconds},"text":{json.dumps(text)}}}'.encode()
     assert _recorded(line) == Recorded(recv_ns, None, text.encode())
+
+
+@given(
+    st.none() | st.integers(0, 2**63 - 10**9),
+    st.none() | st.text(st.characters(exclude_categories=["Cs"])),
+    st.text(st.characters(exclude_categories=["Cs"])),
+)
+def test_what_is_written_is_read(recv_ns: int | None, conn: str | None, text: str) -> None:
+    """A frame is one line, whatever is in it, and comes back as it was."""
+    frame = Recorded(recv_ns, conn, text.encode())
+    line = encode_recorded(frame)
+    assert line.index(b"\n") == len(line) - 1
+    assert _recorded(line) == frame
+
+
+def test_the_written_format_is_the_documented_one() -> None:
+    """Seconds with nine digits, the address, the message as JSON text, in this order."""
+    line = encode_recorded(Recorded(1723161253000000068, "wss://x", b'{"type":"match"}'))
+    assert line == b'{"recv":1723161253.000000068,"conn":"wss://x","text":"{\\"type\\":\\"match\\"}"}\n'
+
+
+def test_bytes_that_are_no_text_are_refused() -> None:
+    """The format has text only; what is none is an error, not a changed frame."""
+    with pytest.raises(RecordingError, match="no text"):
+        encode_recorded(Recorded(1, None, b"\xff"))

@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from multilogger.config.expect import Expect, number, one_of, seconds, url, whole
 from multilogger.config.load import SECTIONS, load_config
-from multilogger.config.sections import Config, ExchangeConfig, HealthConfig, LoggerConfig, StorageConfig
+from multilogger.config.sections import (
+    Config,
+    ExchangeConfig,
+    HealthConfig,
+    LoggerConfig,
+    StorageConfig,
+    SupervisionConfig,
+)
 
 __all__ = [
     "SECTIONS",
@@ -17,6 +24,7 @@ __all__ = [
     "HealthConfig",
     "LoggerConfig",
     "StorageConfig",
+    "SupervisionConfig",
     "load_config",
     "number",
     "one_of",

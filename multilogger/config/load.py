@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from multilogger.config.expect import show
-from multilogger.config.sections import Config, ExchangeConfig, HealthConfig, LoggerConfig, StorageConfig
+from multilogger.config.sections import (
+    Config,
+    ExchangeConfig,
+    HealthConfig,
+    LoggerConfig,
+    StorageConfig,
+    SupervisionConfig,
+)
 from multilogger.config.sources import Tree, override, read_file, variable
 from multilogger.config.structure import Fault, Key, structure, suggestion
 from multilogger.errors import ConfigError
@@ -17,6 +24,7 @@ SECTIONS: Final[Mapping[str, type]] = {
     "logger": LoggerConfig,
     "storage": StorageConfig,
     "health": HealthConfig,
+    "supervision": SupervisionConfig,
 }
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 
-from multilogger.config.expect import Expect, one_of, seconds, url, whole
+from multilogger.config.expect import Expect, number, one_of, seconds, url, whole
 
 
 def _are_patterns(patterns: tuple[str, ...]) -> bool:
@@ -87,6 +87,19 @@ class HealthConfig:
 
 
 @attrs.frozen(kw_only=True)
+class SupervisionConfig:
+    """``[supervision]``."""
+
+    quick_restarts: int = attrs.field(default=5, validator=whole(0, 1000))
+    """An exchange that failed so often within the window is down, and tried again slowly."""
+    restart_window_secs: float = attrs.field(default=300.0, validator=seconds(86400))
+    down_secs: float = attrs.field(default=60.0, validator=seconds(86400))
+    """Between two attempts to start an exchange that is down."""
+    probation_secs: float = attrs.field(default=60.0, validator=seconds(3600))
+    """An exchange that is not healthy so long after its settings were reloaded gets the earlier ones back."""
+
+
+@attrs.frozen(kw_only=True)
 class ExchangeConfig:
     """``[exchanges.NAME]``: what all exchanges have; each adds what it needs by a subclass with defaults."""
 
@@ -101,6 +114,24 @@ class ExchangeConfig:
     """A connection without any data frame for this long is replaced."""
     confirm_secs: float = attrs.field(default=10.0, validator=seconds(600))
     """Subscriptions that the exchange has not confirmed by then count as lost."""
+    quiet_secs: float = attrs.field(default=30.0, validator=seconds(86400))
+    """A symbol's table that is silent for this long, and far longer than is usual for it, is looked at."""
+    messages_per_connection: float = attrs.field(default=5000.0, validator=number(1, 1e9))
+    """Messages a second over which a connection's symbols are spread over more connections."""
+    backfill: bool = True
+    """Ask the exchange for trades that were missed."""
+    backfill_max_age_secs: float = attrs.field(default=86400.0, validator=seconds(10 * 365 * 86400))
+    """What was missed longer ago is not asked for any more."""
+    max_price_jump: float = attrs.field(default=0.5, validator=number(0, 1e6))
+    """A price further from the recent median than by this part of it is suspect; 0 suspects none."""
+    max_clock_skew_secs: float = attrs.field(default=60.0, validator=number(0, 1e9))
+    """So is an event time that differs from the receive time by more; 0 suspects none."""
+    max_trade_size: float = attrs.field(default=0.0, validator=number(0, 1e15))
+    """So is a trade larger than this; 0 suspects none."""
+    breaker_share: float = attrs.field(default=0.5, validator=number(0, 1))
+    """A symbol's table is set aside while more than this part of its rows is suspect; 0 sets none aside."""
+    breaker_secs: float = attrs.field(default=60.0, validator=seconds(86400))
+    """It is tried again after so long, and twice as long after each failure, up to an hour."""
     retention_days: int = attrs.field(default=0, validator=whole(0, 100_000))
     """Sealed days older than this are removed; 0 keeps them."""
     retention_bytes: int = attrs.field(default=0, validator=whole(0, 2**50))
@@ -118,5 +149,6 @@ class Config:
     logger: LoggerConfig
     storage: StorageConfig = StorageConfig()
     health: HealthConfig = HealthConfig()
+    supervision: SupervisionConfig = SupervisionConfig()
     exchanges: dict[str, ExchangeConfig] = attrs.field(factory=dict)
     """By exchange name; the values are of each exchange's own config type."""
