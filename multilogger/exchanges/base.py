@@ -18,60 +18,46 @@ import attrs
 
 from multilogger.batch import RowBuffer, SymbolTable
 from multilogger.config import ExchangeConfig
+from multilogger.exchanges.events import Confirmed, Event, Rejected, Renew, Send
+from multilogger.exchanges.terms import Allowance, Limits, TradeHistory, TradeIds
 from multilogger.records import ExchangeId, MarketData, Trade
 from multilogger.stats import ExchangeStats
 from multilogger.symbols.instruments import SymbolInfo
 
 Ts = TypeVarTuple("Ts")
 
-
-@attrs.frozen
-class Confirmed:
-    """The exchange confirmed the subscriptions of these symbols."""
-
-    symbols: tuple[str, ...]
-
-
-@attrs.frozen
-class Rejected:
-    """The exchange refused these symbols; ``reason`` is in its own words."""
-
-    symbols: tuple[str, ...]
-    reason: str
-
-
-@attrs.frozen
-class Send:
-    """The adapter wants these frames sent, such as a subscription again without its rejected part."""
-
-    frames: tuple[str, ...]
-
-
-@attrs.frozen
-class Renew:
-    """The exchange announced that it will cut this connection; a new one has to take over."""
-
-    reason: str
+__all__ = [
+    "Adapter",
+    "Allowance",
+    "Confirmed",
+    "Connector",
+    "Event",
+    "Exchange",
+    "ExchangeConnection",
+    "Frames",
+    "HttpGet",
+    "Limits",
+    "NewestIds",
+    "Nursery",
+    "Rejected",
+    "Renew",
+    "Send",
+    "Services",
+    "TradeHistory",
+    "TradeIds",
+]
 
 
-Event = Confirmed | Rejected | Send | Renew
+@runtime_checkable
+class NewestIds(Protocol):
+    """An adapter that is told, beside the trades themselves, how far their ids go.
 
+    Coinbase's heartbeat and Binance's ticker name the last trade id: a stream of trades that has gone silent
+    is so found out without a request.
+    """
 
-@attrs.frozen(kw_only=True)
-class Limits:
-    """What the exchange allows and does; every number is from its documentation."""
-
-    messages_per_second: float = 10.0
-    """Client messages a connection may send."""
-    connects_per_second: float = 1.0
-    """New connections that all of this process may open."""
-    symbols_per_connection: int = 1_000_000
-    """Hard limit; the configuration may ask for fewer."""
-    lifetime_secs: float | None = None
-    """The exchange cuts a connection at this age; it is renewed before."""
-    ping_secs: float | None = None
-    """An :meth:`Adapter.ping` is due this often; None where the protocol's own pings do."""
-    max_message_bytes: int = 16 * 1024 * 1024
+    newest_ids: dict[int, int]
+    """The newest trade id that the exchange has named, by symbol number; of subscribed symbols."""
 
 
 class Adapter(Protocol):
@@ -129,6 +115,13 @@ class ExchangeConnection(Protocol):
         """Whether the WebSocket is open."""
         ...
 
+    async def wait_turn(self) -> None:
+        """Wait until the exchange's limits allow another connection; to be called before :meth:`connect`.
+
+        Apart from it, so that a deadline for connecting need not count how long the others take.
+        """
+        ...
+
     async def connect(self, nursery: Nursery) -> None:
         """Open the connection; its background task lives in ``nursery``.
 
@@ -168,13 +161,21 @@ class ExchangeConnection(Protocol):
 
 
 class HttpGet(Protocol):
-    """A GET request of the caller's HTTP client."""
+    """A GET request of the caller's HTTP client, within the exchange's REST allowance."""
 
-    async def __call__(self, url: str, params: Mapping[str, str] | None = None) -> bytes:
-        """Return the body of a 200 answer.
+    async def __call__(
+        self, url: str, params: Mapping[str, str] | None = None, *, weight: float = 1.0
+    ) -> bytes:
+        """Return the body of a 200 answer, after waiting for the allowance.
+
+        Args:
+            url: without query.
+            params: of the query.
+            weight: of the request, as the exchange counts it.
 
         Raises:
-            ListingError: no answer, or another status; the message names the URL and what came.
+            RateLimited: the exchange wants no requests for a while.
+            RestError: no answer, or another status; the message names the URL and what came.
         """
         ...
 
@@ -208,6 +209,11 @@ class Exchange(abc.ABC):
     """As people write it: ``Coinbase Exchange``."""
     config_type: ClassVar[type[ExchangeConfig]]
     limits: ClassVar[Limits] = Limits()
+    trade_ids: TradeIds = TradeIds.CONTIGUOUS
+    history: TradeHistory | None = None
+    """What :meth:`fetch_trades` and :meth:`fetch_newest` can give; None where they give nothing."""
+    md_has_time: bool = True
+    """Whether MD rows have the exchange's time; else two connections can't be told to say the same."""
 
     def __init__(self, config: ExchangeConfig, services: Services | None = None) -> None:
         self.config = config
@@ -231,6 +237,33 @@ class Exchange(abc.ABC):
         Raises:
             ListingError: the exchange did not answer, or not as documented.
         """
+
+    async def fetch_trades(self, symbol: str, first: int, last: int) -> list[Trade]:
+        """Fetch one page of the trades with ids ``first`` to ``last``, flagged ``BACKFILLED``.
+
+        What is returned is within the span, in any order, and as much as a page holds; the caller asks again
+        for what is left. An empty list says that the exchange has none of them (any more, or yet).
+
+        Raises:
+            RestError: the exchange did not answer, or not as documented.
+        """
+        raise NotImplementedError(f"{self.id} has no history of trades")
+
+    async def fetch_newest(self, symbol: str) -> list[Trade]:
+        """Fetch the newest trades of a symbol, the oldest first, flagged ``BACKFILLED``.
+
+        Raises:
+            RestError: the exchange did not answer, or not as documented.
+        """
+        raise NotImplementedError(f"{self.id} has no history of trades")
+
+    def rest_used(self, headers: Mapping[str, str]) -> float | None:  # noqa: ARG002 - most don't tell
+        """Return how much of the first of ``limits.rest`` is used, where the exchange tells it.
+
+        Args:
+            headers: of an answer, by lower-case name.
+        """
+        return None
 
     @abc.abstractmethod
     def normalize_symbol(self, symbol: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final, cast
 from urllib.parse import urlsplit
 
@@ -12,10 +12,10 @@ import msgspec
 from multilogger.batch import SymbolTable
 from multilogger.config import ExchangeConfig, Expect, one_of, url, whole
 from multilogger.errors import FrameError, ListingError
-from multilogger.exchanges.base import Exchange, Limits, Services
+from multilogger.exchanges.base import Allowance, Exchange, Limits, Services, TradeHistory
 from multilogger.exchanges.binance_adapter import BinanceAdapter
+from multilogger.exchanges.binance_history import HISTORY, fetch_page
 from multilogger.exchanges.binance_messages import (
-    MOST_ID,
     SPECS,
     AggTradeData,
     BookTickerData,
@@ -23,7 +23,7 @@ from multilogger.exchanges.binance_messages import (
     TickerData,
     TradeData,
     absurd_ticker,
-    absurd_trade,
+    trade_of,
 )
 from multilogger.exchanges.fields import convert, decode_object, epoch_ns, sane_time, sane_value, unnamed
 from multilogger.exchanges.listing import decode_listing, read_entries
@@ -36,6 +36,8 @@ _TRADE_FIELDS: Final = frozenset({"e", "s", "p", "q", "T", "m"})
 _TICKER_FIELDS: Final = frozenset({"e", "s", "E", "c", "b", "a"})
 _BOOK_TICKER_FIELDS: Final = frozenset({"s", "b", "a"})
 
+
+_LISTING_WEIGHT: Final = 20
 
 _URL: Final = url("ws", "wss")
 _COMBINED: Final = Expect(
@@ -86,17 +88,21 @@ class Binance(Exchange):
         # 5 a second are allowed, pongs included; the rest is left for these.
         messages_per_second=4.0,
         # 300 attempts per 5 minutes and IP.
-        connects_per_second=1.0,
+        connects=(Allowance(250, 300.0), Allowance(5, 1.0)),
+        # 6000 weight a minute and IP; the rest is left for others behind the same address.
+        rest=(Allowance(4800, 60.0),),
         # 1024 streams, two a symbol.
         symbols_per_connection=512,
         lifetime_secs=24 * 3600.0,
     )
+    history: TradeHistory | None = HISTORY
 
     def __init__(self, config: ExchangeConfig, services: Services | None = None) -> None:
         super().__init__(config, services)
         self._config = cast("BinanceConfig", config)
         self._markets: dict[str, Market] = {}
         self._normalized: dict[str, str] = {}
+        self.md_has_time = self._config.md_stream != "bookTicker"
 
     def endpoint(self, symbols: Sequence[str]) -> str:
         """Return the URL of the combined streams, unless the configured one has a path of its own."""
@@ -106,7 +112,7 @@ class Binance(Exchange):
     async def fetch_symbols(self) -> list[SymbolInfo]:
         """Fetch ``GET /api/v3/exchangeInfo``."""
         source = f"{self.config.rest_endpoint.rstrip('/')}/api/v3/exchangeInfo"
-        body = decode_listing(await self.services.http_get(source), source)
+        body = decode_listing(await self.services.http_get(source, weight=_LISTING_WEIGHT), source)
         entries = body.get("symbols") if isinstance(body, dict) else None
         if not isinstance(entries, list):
             raise ListingError(f"{source}: no list of symbols in {str(body)[:200]}")
@@ -130,6 +136,30 @@ class Binance(Exchange):
             tick_size=price.tick_size if price else None,
             min_size=lot.min_qty if lot else None,
         )
+
+    def rest_used(self, headers: Mapping[str, str]) -> float | None:
+        """Return the weight of this minute, which the exchange counts for all behind the same address."""
+        used = headers.get("x-mbx-used-weight-1m", "")
+        return float(used) if used.isascii() and used.isdigit() else None
+
+    async def fetch_trades(self, symbol: str, first: int, last: int) -> list[Trade]:
+        """Fetch ``historicalTrades`` or ``aggTrades``: the highest ids, or the lowest if these are void."""
+        highest = max(first, last - HISTORY.page + 1)
+        page = await self._span(symbol, highest, last)
+        return page or (await self._span(symbol, first, highest - 1) if first < highest else [])
+
+    async def fetch_newest(self, symbol: str) -> list[Trade]:
+        """Fetch ``trades``, or ``aggTrades`` without an id."""
+        return await self._page(symbol, HISTORY.page)
+
+    async def _span(self, symbol: str, first: int, last: int) -> list[Trade]:
+        """Fetch the trades with the lowest ids of a span."""
+        page = await self._page(symbol, min(HISTORY.page, last - first + 1), first)
+        return [trade for trade in page if trade.trade_id <= last]
+
+    async def _page(self, symbol: str, limit: int, first: int | None = None) -> list[Trade]:
+        get, endpoint = self.services.http_get, self.config.rest_endpoint
+        return await fetch_page(get, endpoint, self._config.trades_stream, symbol, limit, first)
 
     def normalize_symbol(self, symbol: str) -> str:
         """Return the listing's base and quote; before a listing, by the known quote assets."""
@@ -159,23 +189,8 @@ class Binance(Exchange):
         if kind not in ("trade", "aggTrade"):
             return []
         data = convert(message, TradeData if kind == "trade" else AggTradeData, SPECS[kind])
-        time_ns = epoch_ns(data.T)
-        sane = sane_value(data.p) and sane_value(data.q) and sane_time(time_ns)
-        if not (sane and 0 <= data.t < MOST_ID):
-            raise FrameError(absurd_trade(data.p, data.q, data.t))
-        return [
-            Trade(
-                exchange=self.id,
-                symbol=_symbol(message),
-                trade_id=data.t,
-                time_ns=time_ns,
-                recv_ns=recv_ns,
-                price=data.p,
-                size=data.q,
-                side=Side.SELL if data.m else Side.BUY,
-                exchange_specific=unnamed(message, _TRADE_FIELDS | {"t" if kind == "trade" else "a"}),
-            )
-        ]
+        rest = unnamed(message, _TRADE_FIELDS | {"t" if kind == "trade" else "a"})
+        return [trade_of(data, _symbol(message), recv_ns=recv_ns, rest=rest)]
 
     def parse_market_data(self, raw: bytes, recv_ns: int = 0) -> list[MarketData]:
         """Return the ticker in a ``ticker`` or ``bookTicker`` frame.

@@ -82,6 +82,9 @@ class BinanceAdapter:
         self._markets = markets
         self._kinds = (trades_stream, md_stream)
         self._daily_volume = daily_volume
+        self._names_trades = trades_stream == "trade"
+        self.newest_ids: dict[int, int] = {}
+        """The newest trade id that a ticker has named, by symbol number; none of ``aggTrade``."""
         self._streams: dict[bytes, _Stream] = {}
         self._ids = count(1)
         self._requests: dict[int, tuple[str, ...]] = {}
@@ -107,7 +110,9 @@ class BinanceAdapter:
         """Return an UNSUBSCRIBE request; data still under way count as unsubscribed."""
         streams = [_stream(symbol, kind) for symbol in symbols for kind in self._kinds]
         for stream in streams:
-            self._streams.pop(stream.encode(), None)
+            gone = self._streams.pop(stream.encode(), None)
+            if gone is not None:
+                self.newest_ids.pop(gone.number, None)
         return [_encode("UNSUBSCRIBE", streams, next(self._ids))] if streams else []
 
     def ping(self) -> None:
@@ -162,6 +167,8 @@ class BinanceAdapter:
         except UNREADABLE:
             self._refuse(frame, stream.kind)
             return
+        if self._names_trades and type(data.L) is int and 0 <= data.L < MOST_ID:
+            self.newest_ids[stream.number] = data.L
         last, bid, ask = data.c, data.b, data.a
         volume = data.v if self._daily_volume else data.Q
         time_ns = epoch_ns(data.E)

@@ -5,21 +5,26 @@ https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams::
     {"stream":"btcusdt@trade","data":{"e":"trade","E":1795341600101,"s":"BTCUSDT","t":5000001,
      "p":"64000.10","q":"0.01000","T":1795341600100,"m":true,"M":true}}
     {"stream":"btcusdt@aggTrade","data":{"e":"aggTrade",..,"a":3000001,"p":..,"q":..,"T":..,"m":true}}
-    {"stream":"btcusdt@ticker","data":{"e":"24hrTicker","E":..,"c":last,"Q":its size,"b":bid,"a":ask,..}}
+    {"stream":"btcusdt@ticker","data":{"e":"24hrTicker","E":..,"c":last,"Q":its size,"b":bid,"a":ask,..,
+     "L":5000001}}
     {"stream":"btcusdt@bookTicker","data":{"u":88000001,"s":"BTCUSDT","b":bid,"B":..,"a":ask,"A":..}}
 
 ``m`` true says that the buyer was the maker: the aggressor sold. ``bookTicker`` tells no time. A stream that
-does not exist is acknowledged like any other, and stays silent.
+does not exist is acknowledged like any other, and stays silent. A ticker's ``L`` is the last trade's id, of
+``trade`` and not of ``aggTrade``.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import attrs
 import msgspec
 
-from multilogger.exchanges.fields import MOST, Spec, sane_time
+from multilogger.errors import FrameError
+from multilogger.exchanges.fields import MOST, Spec, epoch_ns, sane_time, sane_value
+from multilogger.records import ExchangeId, Flag, Side, Trade
 
 
 class TradeData(msgspec.Struct, gc=False):
@@ -47,6 +52,8 @@ class TickerData(msgspec.Struct, gc=False):
     v: float
     b: float
     a: float
+    L: Any = None
+    """Id of the last trade, -1 where there is none. Any: what is wrong with it must not cost the ticker."""
 
 
 class BookTickerData(msgspec.Struct, gc=False):
@@ -135,3 +142,29 @@ def absurd_ticker(last: float, volume: float, time_ns: int) -> str:
     if not 0 < volume < MOST:
         return "bad size"
     return "bad quote" if sane_time(time_ns) else "bad time"
+
+
+def trade_of(
+    data: TradeData, symbol: str, *, recv_ns: int = 0, flags: Flag = Flag.LIVE, rest: Mapping[str, Any]
+) -> Trade:
+    """Return a trade as a record.
+
+    Raises:
+        FrameError: a value is absurd; the reasons are those of the rows of a stream.
+    """
+    time_ns = epoch_ns(data.T)
+    sane = sane_value(data.p) and sane_value(data.q) and sane_time(time_ns)
+    if not (sane and 0 <= data.t < MOST_ID):
+        raise FrameError(absurd_trade(data.p, data.q, data.t))
+    return Trade(
+        exchange=ExchangeId.BINANCE,
+        symbol=symbol,
+        trade_id=data.t,
+        time_ns=time_ns,
+        recv_ns=recv_ns,
+        price=data.p,
+        size=data.q,
+        side=Side.SELL if data.m else Side.BUY,
+        flags=flags,
+        exchange_specific=rest,
+    )

@@ -10,29 +10,23 @@ import msgspec
 from multilogger.batch import SymbolTable
 from multilogger.config import ExchangeConfig, one_of, url
 from multilogger.errors import FrameError, ListingError
-from multilogger.exchanges.base import Exchange, Limits
+from multilogger.exchanges.base import Allowance, Exchange, Limits, TradeHistory
 from multilogger.exchanges.coinbase_adapter import CoinbaseAdapter
+from multilogger.exchanges.coinbase_history import HISTORY, fetch_page
 from multilogger.exchanges.coinbase_messages import (
-    MAKERS_SIDE,
     MATCH_SPEC,
-    MOST_ID,
     TAKERS_SIDE,
     TICKER_SPEC,
     MatchData,
     TickerData,
     absurd,
+    side_of,
+    time_of,
+    trade_of,
 )
-from multilogger.exchanges.fields import (
-    IsoClock,
-    convert,
-    decode_object,
-    order_id,
-    sane_time,
-    sane_value,
-    unnamed,
-)
+from multilogger.exchanges.fields import convert, decode_object, sane_time, sane_value, unnamed
 from multilogger.exchanges.listing import decode_listing, read_entries
-from multilogger.records import ExchangeId, Flag, MarketData, Side, Trade
+from multilogger.records import ExchangeId, Flag, MarketData, Trade
 from multilogger.stats import ExchangeStats
 from multilogger.symbols.instruments import SymbolInfo
 from multilogger.symbols.quotes import quote_type
@@ -76,9 +70,14 @@ class Coinbase(Exchange):
     limits: ClassVar[Limits] = Limits(
         # 100 a second and IP today; an older page said 10.
         messages_per_second=10.0,
-        # 8 a second and IP.
-        connects_per_second=4.0,
+        # 8 a second and IP, 20 at once.
+        connects=(Allowance(6, 1.0),),
+        # 100 a second and IP.
+        messages_per_host=(Allowance(80, 1.0),),
+        # 10 a second and IP, 15 at once.
+        rest=(Allowance(8, 1.0),),
     )
+    history: TradeHistory | None = HISTORY
 
     async def fetch_symbols(self) -> list[SymbolInfo]:
         """Fetch ``GET /products``."""
@@ -103,6 +102,19 @@ class Coinbase(Exchange):
             min_size=product.base_min_size or product.base_increment,
         )
 
+    async def fetch_trades(self, symbol: str, first: int, last: int) -> list[Trade]:
+        """Fetch ``GET /products/{id}/trades`` below ``last + 1``: the highest ids of the span come first."""
+        limit = min(HISTORY.page, last - first + 1)
+        page = await fetch_page(
+            self.services.http_get, self.config.rest_endpoint, symbol, limit, after=last + 1
+        )
+        # A page that is older than the trades asked for has the ones before them.
+        return [trade for trade in page if first <= trade.trade_id <= last]
+
+    async def fetch_newest(self, symbol: str) -> list[Trade]:
+        """Fetch ``GET /products/{id}/trades``."""
+        return await fetch_page(self.services.http_get, self.config.rest_endpoint, symbol, HISTORY.page)
+
     def normalize_symbol(self, symbol: str) -> str:
         """Return the symbol: Coinbase's own names are the normalized ones."""
         return symbol
@@ -122,26 +134,9 @@ class Coinbase(Exchange):
         if message.get("type") not in ("match", "last_match"):
             return []
         data = convert(message, MatchData, MATCH_SPEC)
-        time_ns, side = _time_ns(data.time), _side(data.side, MAKERS_SIDE)
-        sane = sane_value(data.price) and sane_value(data.size) and sane_time(time_ns)
-        if not (sane and 0 <= data.trade_id < MOST_ID):
-            raise FrameError(absurd(data.price, data.size, time_ns, "bad id"))
-        return [
-            Trade(
-                exchange=self.id,
-                symbol=data.product_id,
-                trade_id=data.trade_id,
-                time_ns=time_ns,
-                recv_ns=recv_ns,
-                price=data.price,
-                size=data.size,
-                side=side,
-                maker_order_id=order_id(data.maker_order_id),
-                taker_order_id=order_id(data.taker_order_id),
-                flags=Flag.REPLAYED if message["type"] == "last_match" else Flag.LIVE,
-                exchange_specific=unnamed(message, _MATCH_FIELDS | {"type"}),
-            )
-        ]
+        flags = Flag.REPLAYED if message["type"] == "last_match" else Flag.LIVE
+        rest = unnamed(message, _MATCH_FIELDS | {"type"})
+        return [trade_of(data, data.product_id, recv_ns=recv_ns, flags=flags, rest=rest)]
 
     def parse_market_data(self, raw: bytes, recv_ns: int = 0) -> list[MarketData]:
         """Return the ticker in a ``ticker``."""
@@ -151,7 +146,7 @@ class Coinbase(Exchange):
         data = convert(message, TickerData, TICKER_SPEC)
         daily = cast("CoinbaseConfig", self.config).ticker_volume == "24h"
         volume = data.volume_24h if daily else data.last_size
-        time_ns, side = _time_ns(data.time), _side(data.side, TAKERS_SIDE)
+        time_ns, side = time_of(data.time), side_of(data.side, TAKERS_SIDE)
         values = (data.price, volume, data.best_bid, data.best_ask)
         if not (sane_time(time_ns) and all(map(sane_value, values))):
             raise FrameError(absurd(data.price, volume, time_ns, "bad quote"))
@@ -170,16 +165,3 @@ class Coinbase(Exchange):
                 exchange_specific=unnamed(message, named | {"type"}),
             )
         ]
-
-
-def _time_ns(text: str) -> int:
-    try:
-        return IsoClock().ns(text)
-    except ValueError as error:
-        raise FrameError("bad time") from error
-
-
-def _side(text: str, aggressors: dict[str, int]) -> Side:
-    if text not in aggressors:
-        raise FrameError("bad side")
-    return Side(aggressors[text])

@@ -74,13 +74,17 @@ class CoinbaseAdapter:
         self._daily_volume = daily_volume
         self._clock = IsoClock()
         self._products: dict[str, _Product] = {}
+        self.newest_ids: dict[int, int] = {}
+        """The newest trade id that a heartbeat has named, by symbol number.
+
+        Its match may be still to come on this connection.
+        """
         self._asking: tuple[str, ...] = ()
         self._waiting: deque[tuple[str, ...]] = deque()
         self._kinds: dict[str, _Parse] = {
             "match": self._match,
             "last_match": self._last_match,
             "ticker": self._ticker,
-            "heartbeat": self._heartbeat,
         }
         # How frames begin, as the exchange spells them. Only these two kinds end within sixteen bytes; a kind
         # that begins like one of the others must not be taken for it.
@@ -100,7 +104,9 @@ class CoinbaseAdapter:
     def unsubscribe(self, symbols: Sequence[str]) -> list[str]:
         """Return an unsubscribe request; data still under way count as unsubscribed."""
         for symbol in symbols:
-            self._products.pop(symbol, None)
+            gone = self._products.pop(symbol, None)
+            if gone is not None:
+                self.newest_ids.pop(gone.number, None)
         return [_encode("unsubscribe", symbols)] if symbols else []
 
     def ping(self) -> None:
@@ -163,9 +169,6 @@ class CoinbaseAdapter:
         product.ticked = True
         rows.md += MD.pack(product.number, flags, time_ns, recv_ns, price, volume, bid, ask, side)
 
-    def _heartbeat(self, frame: bytes, recv_ns: int, rows: RowBuffer) -> None:
-        """Take it for what it is: a sign of life of its product, which any data frame is to the session."""
-
     def _refuse(self, frame: bytes, spec: Spec) -> None:
         """Say why a match or ticker could not be taken."""
         try:
@@ -192,12 +195,21 @@ class CoinbaseAdapter:
         parse = self._kinds.get(kind)
         if parse is not None:
             parse(frame, recv_ns, rows)
+        elif kind == "heartbeat":
+            self._heartbeat(message)
         elif kind == "subscriptions":
             events.extend(self._acknowledged(message))
         elif kind == "error":
             events.extend(self._failed(message))
         else:
             ignore(self._stats, kind)
+
+    def _heartbeat(self, message: dict[str, Any]) -> None:
+        """Note how far its product's trades go; it is a sign of life, whatever else it says."""
+        symbol, newest = message.get("product_id"), message.get("last_trade_id")
+        product = self._products.get(symbol) if isinstance(symbol, str) else None
+        if product is not None and type(newest) is int and 0 <= newest < MOST_ID:
+            self.newest_ids[product.number] = newest
 
     # Subscriptions: one request under way, the others wait.
 

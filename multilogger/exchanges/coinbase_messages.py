@@ -8,16 +8,21 @@ https://docs.cdp.coinbase.com/exchange/websocket-feed/channels::
      "best_ask":"63999.01",..,"side":"sell","time":"..","trade_id":700101,"last_size":"0.5"}
 
 The side of a match is the maker's, that of a ticker the taker's. ``last_match`` and the first ticker of a
-subscription tell what happened before it.
+subscription tell what happened before it. A heartbeat comes once a second a product::
+
+    {"type":"heartbeat","sequence":9100000050,"last_trade_id":700101,"product_id":"BTC-USD","time":".."}
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import msgspec
 
-from multilogger.exchanges.fields import MOST, Spec, sane_time
+from multilogger.errors import FrameError
+from multilogger.exchanges.fields import MOST, IsoClock, Spec, order_id, sane_time, sane_value
+from multilogger.records import ExchangeId, Flag, Side, Trade
 
 MOST_ID: Final = 2**63
 
@@ -26,10 +31,9 @@ MAKERS_SIDE: Final = {"sell": 1, "buy": 0}
 TAKERS_SIDE: Final = {"buy": 1, "sell": 0}
 
 
-class MatchData(msgspec.Struct, gc=False):
-    """``match`` and ``last_match``."""
+class PastTradeData(msgspec.Struct, gc=False):
+    """A trade as a page of past ones has it."""
 
-    product_id: str
     trade_id: int
     price: float
     size: float
@@ -37,6 +41,12 @@ class MatchData(msgspec.Struct, gc=False):
     time: str
     maker_order_id: str | None = None
     taker_order_id: str | None = None
+
+
+class MatchData(PastTradeData, gc=False, kw_only=True):
+    """``match`` and ``last_match``."""
+
+    product_id: str
 
 
 class TickerData(msgspec.Struct, gc=False):
@@ -66,6 +76,7 @@ MATCH_SPEC: Final[Spec] = (
     ("maker_order_id", str | None, "bad order id"),
     ("taker_order_id", str | None, "bad order id"),
 )
+PAST_TRADE_SPEC: Final[Spec] = tuple(field for field in MATCH_SPEC if field[0] != "product_id")
 TICKER_SPEC: Final[Spec] = (
     ("product_id", str, "bad symbol"),
     ("price", float, "bad price"),
@@ -85,3 +96,54 @@ def absurd(price: float, size: float, time_ns: int, otherwise: str) -> str:
     if not 0 < size < MOST:
         return "bad size"
     return otherwise if sane_time(time_ns) else "bad time"
+
+
+def trade_of(
+    data: PastTradeData, symbol: str, *, recv_ns: int = 0, flags: Flag = Flag.LIVE, rest: Mapping[str, Any]
+) -> Trade:
+    """Return a trade as a record.
+
+    Raises:
+        FrameError: a value is absurd; the reasons are those of the rows of a stream.
+    """
+    time_ns, side = time_of(data.time), side_of(data.side, MAKERS_SIDE)
+    sane = sane_value(data.price) and sane_value(data.size) and sane_time(time_ns)
+    if not (sane and 0 <= data.trade_id < MOST_ID):
+        raise FrameError(absurd(data.price, data.size, time_ns, "bad id"))
+    return Trade(
+        exchange=ExchangeId.COINBASE,
+        symbol=symbol,
+        trade_id=data.trade_id,
+        time_ns=time_ns,
+        recv_ns=recv_ns,
+        price=data.price,
+        size=data.size,
+        side=side,
+        maker_order_id=order_id(data.maker_order_id),
+        taker_order_id=order_id(data.taker_order_id),
+        flags=flags,
+        exchange_specific=rest,
+    )
+
+
+def time_of(text: str) -> int:
+    """Return nanoseconds since the epoch.
+
+    Raises:
+        FrameError: it is no ISO-8601 UTC time.
+    """
+    try:
+        return IsoClock().ns(text)
+    except ValueError as error:
+        raise FrameError("bad time") from error
+
+
+def side_of(text: str, aggressors: Mapping[str, int]) -> Side:
+    """Return the aggressor's side.
+
+    Raises:
+        FrameError: the word is no side.
+    """
+    if text not in aggressors:
+        raise FrameError("bad side")
+    return Side(aggressors[text])

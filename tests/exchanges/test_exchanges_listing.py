@@ -51,10 +51,13 @@ class Rest:
     body: bytes
     asked: list[str] = attrs.field(factory=list)
 
-    async def __call__(self, url: str, params: Mapping[str, str] | None = None) -> bytes:
+    async def __call__(
+        self, url: str, params: Mapping[str, str] | None = None, *, weight: float = 1.0
+    ) -> bytes:
         """Return the body."""
         await trio.lowlevel.checkpoint()
         assert not params
+        assert weight == (20 if "exchangeInfo" in url else 1)
         self.asked.append(url)
         return self.body
 

@@ -9,15 +9,25 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+import attrs
 import pytest
 import trio
+from test_exchanges_listing import no_connection
 
 from multilogger.batch import RowBuffer, SymbolTable
 from multilogger.config import load_config
 from multilogger.errors import FrameError, StartupError
 from multilogger.exchanges import catalog
-from multilogger.exchanges.base import Adapter, Confirmed, Exchange, Rejected, Services
-from multilogger.records import ExchangeId, Side
+from multilogger.exchanges.base import (
+    Adapter,
+    Confirmed,
+    Exchange,
+    Rejected,
+    Services,
+    TradeHistory,
+    TradeIds,
+)
+from multilogger.records import ExchangeId, Flag, Side
 from multilogger.stats import ExchangeStats
 from multilogger.tables import TRADES
 
@@ -113,18 +123,34 @@ def test_plugin_gives_records(tiny: Exchange) -> None:
 async def test_plugin_lists_its_symbols(tiny: Exchange) -> None:
     """The plugin fetches its listing by the services that the program lends."""
 
-    async def http_get(url: str, params: Mapping[str, str] | None = None) -> bytes:
+    async def http_get(url: str, params: Mapping[str, str] | None = None, *, weight: float = 1.0) -> bytes:
         await trio.lowlevel.checkpoint()
+        assert weight == 1
         assert (url, params) == ("https://api.tiny.example/markets", None)
         return b'[{"name":"BTC/USD","open":true},{"name":5},{"name":"OLD/USDT","open":false}]'
 
-    def connector(_exchange: Exchange, _symbols: object) -> None:
-        raise AssertionError("no connection is asked for")
-
-    services = Services(http_get, connector)  # type: ignore[arg-type] # it is not called
-    btc, old = await type(tiny)(tiny.config, services).fetch_symbols()
+    btc, old = await type(tiny)(tiny.config, Services(http_get, no_connection)).fetch_symbols()
     assert (btc.normalized, btc.active, old.quote, old.active) == ("BTC-USD", True, "USDT", False)
     assert tiny.venue_symbol(tiny.normalize_symbol("BTC/USD")) == "BTC/USD"
+
+
+async def test_plugin_gives_past_trades(tiny: Exchange) -> None:
+    """The plugin's history gives trades of a span, and the newest ones, as records."""
+    asked = []
+
+    async def http_get(url: str, params: Mapping[str, str] | None = None, *, weight: float = 1.0) -> bytes:
+        await trio.lowlevel.checkpoint()
+        asked.append((url, params, weight))
+        return b"[%s,%s,{}]" % tuple(FRAME.replace(b":17,", b":%d," % it) for it in (16, 15))
+
+    exchange = type(tiny)(tiny.config, Services(http_get, no_connection))
+    (trade,) = await exchange.fetch_trades("BTC/USD", 16, 16)
+    assert attrs.evolve(trade, flags=Flag.LIVE, trade_id=17) == tiny.parse_trade_data(FRAME)[0]
+    assert trade.flags == Flag.BACKFILLED
+    assert [it.trade_id for it in await exchange.fetch_newest("BTC/USD")] == [15, 16]
+    url = "https://api.tiny.example/fills"
+    assert asked == [(url, {"market": "BTC/USD", "below": "17"}, 1), (url, {"market": "BTC/USD"}, 1)]
+    assert (exchange.history, exchange.trade_ids) == (TradeHistory(page=500), TradeIds.CONTIGUOUS)
 
 
 def test_plugin_is_configured(tiny: Exchange, tmp_path: Path) -> None:
