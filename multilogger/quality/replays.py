@@ -1,12 +1,14 @@
-"""Tickers that an exchange sends again at subscribe: kept once.
+"""Tickers that come twice: kept once.
 
 Coinbase opens each subscription with the current ticker. After a reconnect or a restart that may be the very
-row that was recorded last, or an older one; it is new only if something happened in between.
+row that was recorded last, or an older one; it is new only if something happened in between. And while a
+connection is replaced by another that streams before it ends, both bring the same rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import numpy as np
@@ -17,6 +19,9 @@ from multilogger.stats import ExchangeStats
 from multilogger.tables import MD, Array
 
 _VALUES: Final = ["time_ns", "price", "volume", "side", "best_bid", "best_ask"]
+_COMPARED: Final = np.dtype([(name, MD.row[name]) for name in _VALUES])
+_REMEMBERED: Final = 64
+"""Rows of a symbol that the slower of two connections may bring once more."""
 
 
 class TickerReplays:
@@ -31,14 +36,33 @@ class TickerReplays:
     def __init__(self, symbols: SymbolTable, stats: ExchangeStats, last_rows: Mapping[str, Array]) -> None:
         self._stats = stats
         self._last: Array = np.zeros(max(len(symbols), 64), MD.row)
+        self._overlapping: dict[int, deque[bytes]] = {}
+        """The newest rows of the symbols that two connections carry now."""
         for symbol, row in last_rows.items():
             number = symbols.number(symbol)
             self._grow(number)
             self._last[number] = row.reshape(())
 
+    def overlap(self, numbers: Iterable[int], on: bool) -> None:
+        """Take note that two connections carry symbols from now on, or no longer do.
+
+        Args:
+            numbers: of the symbols.
+            on: before the second one streams True, and once the first one's last rows were here False.
+        """
+        for number in numbers:
+            if on:
+                self._grow(number)
+                last = _packed(self._last[number : number + 1])
+                self._overlapping.setdefault(number, deque(last, maxlen=_REMEMBERED))
+            else:
+                self._overlapping.pop(number, None)
+
     def fresh(self, md: Array) -> Array:
-        """Return the rows without replays of what was recorded before; remember the newest of each symbol."""
+        """Return the rows without those that came before; remember the newest of each symbol."""
         self._grow(int(md["symbol"].max()))
+        if self._overlapping:
+            md = self._once(md)
         replayed = np.flatnonzero(md["flags"] & Flag.REPLAYED)
         if len(replayed):
             keep = np.ones(len(md), np.bool_)
@@ -47,6 +71,19 @@ class TickerReplays:
             md = md[keep]
         self._remember(md)
         return md
+
+    def _once(self, md: Array) -> Array:
+        """Leave out the rows that the other connection has brought already."""
+        keep = np.ones(len(md), np.bool_)
+        rows = np.flatnonzero(np.isin(md["symbol"], list(self._overlapping)))
+        for row, number, packed in zip(rows, md["symbol"][rows].tolist(), _packed(md[rows]), strict=True):
+            known = self._overlapping[number]
+            if packed in known:
+                keep[row] = False
+            else:
+                known.append(packed)
+        self._stats.duplicates += int(len(md) - keep.sum())
+        return md[keep]
 
     def _remember(self, md: Array) -> None:
         """Keep the newest row of each symbol; rows that come late are older than that."""
@@ -67,3 +104,11 @@ class TickerReplays:
         short = number + 1 - len(self._last)
         if short > 0:
             self._last = np.concatenate([self._last, np.zeros(max(short, len(self._last)), MD.row)])
+
+
+def _packed(md: Array) -> list[bytes]:
+    """Return what makes each row the same as another, as bytes."""
+    compact = np.empty(len(md), _COMPARED)
+    for name in _VALUES:
+        compact[name] = md[name]
+    return [bytes(row) for row in compact.view(f"V{_COMPARED.itemsize}")]

@@ -5,53 +5,13 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from quality_rows import make_filter, passed, ticker, trades
 
-from multilogger.batch import RowBuffer, SymbolTable
-from multilogger.quality.filter import QualityFilter
-from multilogger.quality.sequence import MissingIds
+from multilogger.batch import SymbolTable
+from multilogger.quality.sequence import TradeSequence
 from multilogger.records import ExchangeId, Flag
 from multilogger.stats import ExchangeStats
 from multilogger.tables import MD, TRADES, Array
-
-
-def make_filter(last: dict[str, int] | None = None) -> tuple[QualityFilter, ExchangeStats, SymbolTable]:
-    """A filter with its counters and symbols."""
-    stats = ExchangeStats("binance")
-    symbols = SymbolTable(ExchangeId.BINANCE)
-    return QualityFilter(symbols, stats, last_trade_ids=last or {}, last_md={}), stats, symbols
-
-
-def trades(*rows: tuple[int, int]) -> Array:
-    """Trade rows of (symbol number, trade id)."""
-    buffer = RowBuffer()
-    for symbol, trade_id in rows:
-        buffer.add_trade(
-            symbol=symbol, time_ns=trade_id, recv_ns=0, trade_id=trade_id, price=1.0, size=1.0, side=1
-        )
-    return buffer.take()[TRADES.number]
-
-
-def ticker(time_ns: int, price: float, flags: int = 0) -> Array:
-    """One MD row of symbol 0."""
-    buffer = RowBuffer()
-    buffer.add_md(
-        symbol=0,
-        time_ns=time_ns,
-        recv_ns=0,
-        price=price,
-        volume=1.0,
-        side=0,
-        best_bid=1.0,
-        best_ask=2.0,
-        flags=flags,
-    )
-    return buffer.take()[MD.number]
-
-
-def passed(quality: QualityFilter, rows: Array) -> list[tuple[int, int]]:
-    """What of some trade rows passes, as (symbol number, trade id)."""
-    kept = quality.apply({TRADES.number: rows}).get(TRADES.number)
-    return [] if kept is None else [(int(row["symbol"]), int(row["trade_id"])) for row in kept]
 
 
 def test_rising_ids_pass_untouched() -> None:
@@ -105,16 +65,6 @@ def test_every_id_passes_once_however_it_comes(batches: list[list[tuple[int, int
     assert stats.duplicates == sum(map(len, batches)) - len(kept)
 
 
-def test_missing_spans_are_bounded() -> None:
-    """Only so many spans are remembered; the oldest go first."""
-    missing = MissingIds()
-    for at in range(300):
-        missing.add(10 * at, 10 * at)
-    assert len(missing) == 256
-    assert not missing.take(0)
-    assert missing.take(2990)
-
-
 def test_a_replayed_ticker_is_kept_once() -> None:
     """The ticker at subscribe is dropped when it is the last one recorded or older, kept when it is news."""
     quality, stats, _ = make_filter()
@@ -154,3 +104,18 @@ def test_many_symbols_grow_the_state() -> None:
     md["symbol"] = np.arange(500)
     assert len(quality.apply({MD.number: md})[MD.number]) == 500
     assert quality.apply({MD.number: md}) == {}
+
+
+def test_a_trade_that_comes_after_it_was_given_up_is_taken_once() -> None:
+    """Nobody asks for it any more, but it was never recorded."""
+    stats = ExchangeStats("binance")
+    sequence = TradeSequence(SymbolTable(ExchangeId("binance")), stats, {})
+    sequence.fresh(trades((0, 1), (0, 2), (0, 6)))
+    (hole,) = sequence.holes()
+    sequence.give_up(hole, "no history")
+    assert (stats.gaps, stats.missing, stats.given_up) == (3, 0, 3)
+    assert len(sequence.fresh(trades((0, 4), (0, 7)))) == 2
+    assert len(sequence.fresh(trades((0, 4)))) == 0
+    assert len(sequence.fresh(trades((0, 3), (0, 5), (0, 6)))) == 2
+    assert (stats.gaps, stats.missing, stats.given_up, stats.duplicates) == (0, 0, 0, 2)
+    assert sequence.holes() == []
