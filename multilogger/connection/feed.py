@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Final
 
 import attrs
+import numpy as np
 import structlog
 import trio
 
 from multilogger.batch import Batch, RowBuffer, SymbolTable
+from multilogger.connection.arrivals import Arrivals
+from multilogger.connection.carriers import Carriers
+from multilogger.connection.protocols import Aside, Coverage, Quality
 from multilogger.stats import ExchangeStats
-from multilogger.tables import TABLES, Array
+from multilogger.tables import MD, TABLES, Array
 
 log = structlog.get_logger(__name__)
 
@@ -18,14 +23,6 @@ HAND_OVER_SECS: Final = 0.02
 """A row waits at most this long for others to join its batch."""
 LAST_HAND_OVER_SECS: Final = 5.0
 """What a connection that ends may take for its last rows: half of what a shutdown may last."""
-
-
-class Quality(Protocol):
-    """The quality checks of an exchange."""
-
-    def apply(self, rows: dict[int, Array]) -> dict[int, Array]:
-        """Return the rows to record, by table number."""
-        ...
 
 
 class Collector:
@@ -36,6 +33,9 @@ class Collector:
 
     def __init__(self, feed: Feed) -> None:
         self.rows = RowBuffer()
+        self.arrivals = Arrivals()
+        self.muted: set[int] = set()
+        """Numbers of the symbols whose MD rows are left to another connection."""
         self._feed = feed
         self._staged: Batch | None = None
         self._lock = trio.Lock()
@@ -60,12 +60,11 @@ class Collector:
         taken = self.rows.take()
         if not taken:
             return
-        checked = self._feed.quality.apply(taken)
-        for number, rows in checked.items():
-            self._feed.stats.rows[TABLES[number].name] += len(rows)
-        batch = Batch(self._feed.symbols, checked)
-        if len(batch):
-            self._staged = batch
+        self.arrivals.note(taken, trio.current_time())
+        if self.muted and MD.number in taken:
+            rows = taken[MD.number]
+            taken[MD.number] = rows[~np.isin(rows["symbol"], list(self.muted))]
+        self._staged = self._feed.stage({number: rows for number, rows in taken.items() if len(rows)})
 
     async def _send_staged(self) -> None:
         if self._staged is not None:
@@ -102,16 +101,59 @@ class Collector:
         return len(self.rows) + (0 if self._staged is None else len(self._staged))
 
 
-@attrs.frozen(kw_only=True, eq=False)
+@attrs.define(kw_only=True, eq=False)
 class Feed:
     """What all connections of one exchange share. It outlives them."""
 
     symbols: SymbolTable
     stats: ExchangeStats
     quality: Quality
+    coverage: Coverage
+    calendar: Callable[[], int]
+    """What time it is for the exchange: nanoseconds since the epoch on the scale of event times."""
     send: trio.MemorySendChannel[Batch]
     """To the writer; closed by whoever opened it, after the connections have ended."""
+    aside: Aside | None = None
+    """Takes the frames of symbols whose rows are set aside, if anything does."""
+    holes_found: trio.Event = attrs.field(factory=trio.Event)
+    """Set, and replaced, when rows show that trades are missing."""
+    connections: int = 0
+    """Names given to connections so far: no two have the same."""
+    carriers: Carriers = attrs.field(init=False)
+    """Which connections carry each symbol."""
+
+    @carriers.default
+    def _no_carriers(self) -> Carriers:
+        return Carriers(self.symbols, self.quality, self.coverage, self.calendar)
 
     def make_collector(self) -> Collector:
         """Return a collector for one connection."""
         return Collector(self)
+
+    def stage(self, rows: dict[int, Array]) -> Batch | None:
+        """Check rows, and return what of them is to be sent.
+
+        Whatever is recorded goes this way, live or backfilled. What it returns has to be sent before
+        anything that is staged later by the same task.
+
+        Args:
+            rows: structured arrays by table number; none asks for notes that are due without rows.
+
+        Returns:
+            The rows to record and the notes that go with them; None if there are neither.
+        """
+        checked = self.quality.apply(rows)
+        for number, kept in checked.items():
+            self.stats.rows[TABLES[number].name] += len(kept)
+        if self.quality.found_holes:
+            self.holes_found.set()
+            self.holes_found = trio.Event()
+        batch = Batch(self.symbols, checked, self.quality.take_notes())
+        return batch if len(batch) or batch.notes else None
+
+    async def wait_for_holes(self) -> None:
+        """Wait until rows show that trades are missing."""
+        await self.holes_found.wait()
+
+
+__all__ = ["Aside", "Collector", "Coverage", "Feed", "Quality"]

@@ -8,17 +8,19 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import trio
-from trio_websocket import WebSocketConnection
+from trio_websocket import ConnectionRejected, WebSocketConnection
 
 from multilogger.batch import SymbolTable
+from multilogger.connection.budget import Budget, Budgets
 from multilogger.connection.errors import FOREIGN, translated
 from multilogger.connection.handshake import Endpoint, shake_hands
 from multilogger.connection.http import make_tls_context
-from multilogger.connection.limits import Pace
+from multilogger.connection.limits import Turns
 from multilogger.connection.tap import FrameTap
 from multilogger.errors import ConnectFailed, ConnectionLost
 from multilogger.exchanges.base import (
     Adapter,
+    Allowance,
     Connector,
     Exchange,
     ExchangeConnection,
@@ -46,6 +48,7 @@ class WebSocketLink:
         clock: nanoseconds since the epoch.
         tls: makes the TLS context, at the first ``wss://`` connection.
         open_stream: opens the transport; the seam for tests.
+        budget: what all connections to the host share; without it this one is alone.
 
     Raises:
         ValueError: ``url`` is no WebSocket URL.
@@ -61,6 +64,7 @@ class WebSocketLink:
         clock: Callable[[], int],
         tls: Callable[[], ssl.SSLContext] = make_tls_context,
         open_stream: OpenStream = trio.open_tcp_stream,
+        budget: Budget | None = None,
     ) -> None:
         self.endpoint = Endpoint.of(url)
         self.symbols = tuple(symbols)
@@ -69,7 +73,9 @@ class WebSocketLink:
         self._clock = clock
         self._tls = tls
         self._open_stream = open_stream
-        self._pace = Pace(limits.messages_per_second)
+        self._budget = budget or Budget(limits, ExchangeStats(""), self.endpoint.host)
+        self._sending = trio.StrictFIFOLock()
+        self._turns = self._fresh_turns()
         self._tap: FrameTap | None = None
         self._websocket: WebSocketConnection | None = None
         self._unread: deque[bytes] = deque()
@@ -79,22 +85,42 @@ class WebSocketLink:
         """Whether the WebSocket is open."""
         return self._websocket is not None and self._websocket.closed is None
 
+    def _fresh_turns(self) -> Turns:
+        """Return the allowances of one connection: a new one has used up nothing."""
+        spacing = Allowance(1, 1 / self._limits.messages_per_second)
+        return Turns((spacing, *self._limits.messages_per_connection))
+
+    async def wait_turn(self) -> None:
+        """Wait until another connection to the host may be opened."""
+        await self._budget.connect()
+
     async def connect(self, nursery: Nursery) -> None:
-        """Open the connection; trio-websocket's task lives in ``nursery``.
+        """Open the connection, now; trio-websocket's task lives in ``nursery``.
 
         Raises:
             ConnectFailed: no connection, TLS or WebSocket handshake.
         """
         self._unread.clear()
+        self._turns = self._fresh_turns()
         with translated(self.endpoint.authority, ConnectFailed):
             transport = await self._open_transport()
             tap = FrameTap(transport, self._clock, self._limits.max_message_bytes)
             try:
                 self._websocket = await shake_hands(nursery, tap, self.endpoint, self._limits)
-            except BaseException:
+            except BaseException as failure:
+                self._heed(failure)
                 await trio.aclose_forcefully(transport)
                 raise
+        self._budget.connects.accepted()
         self._tap = tap
+
+    def _heed(self, failure: BaseException) -> None:
+        """Open no connections for a while, if the exchange refused this one because it has had too many."""
+        if isinstance(failure, ConnectionRejected):
+            headers = {
+                name.decode("latin-1").lower(): value.decode("latin-1") for name, value in failure.headers
+            }
+            self._budget.connects.heed(failure.status_code, headers)
 
     async def _open_transport(self) -> trio.abc.Stream:
         stream = await self._open_stream(self.endpoint.host, self.endpoint.port)
@@ -125,9 +151,13 @@ class WebSocketLink:
             ConnectionLost: the connection ended.
         """
         for frame in frames:
-            await self._pace.turn()
-            with translated(self.endpoint.authority, ConnectionLost):
-                await self._opened()[0].send_message(frame)
+            async with self._sending:
+                await self._turns.wait_for_room()
+                await self._budget.message()
+                # Noted as late as it is sent: the host's allowance may have taken its time.
+                self._turns.note()
+                with translated(self.endpoint.authority, ConnectionLost):
+                    await self._opened()[0].send_message(frame)
 
     async def read_frames(self) -> Frames:
         """Return the data frames of the next chunk that has any.
@@ -151,8 +181,9 @@ class WebSocketLink:
         return self._unread.popleft()
 
     async def reconnect(self, nursery: Nursery) -> None:
-        """Close what is left, connect anew and subscribe."""
+        """Close what is left, connect anew in turn, and subscribe."""
         await self.aclose()
+        await self.wait_turn()
         await self.connect(nursery)
         await self.subscribe()
 
@@ -194,14 +225,19 @@ def make_connector(
     *,
     tls: Callable[[], ssl.SSLContext] = make_tls_context,
     open_stream: OpenStream = trio.open_tcp_stream,
+    budgets: Budgets | None = None,
+    stats: Callable[[str], ExchangeStats] = ExchangeStats,
 ) -> Connector:
-    """Return what makes an exchange's connections.
+    """Return what makes the connections of all exchanges.
 
     Args:
         clock: nanoseconds since the epoch.
         tls: makes the TLS context; called once, at the first ``wss://`` connection.
         open_stream: opens transports; the seam for tests.
+        budgets: of the process; the connector's own without.
+        stats: gives the counters of an exchange, in which its budgets are shown.
     """
+    shared_budgets = budgets or Budgets()
     contexts: list[ssl.SSLContext] = []
 
     def shared_tls() -> ssl.SSLContext:
@@ -214,14 +250,17 @@ def make_connector(
         def make_adapter() -> Adapter:
             return exchange.create_adapter(SymbolTable(exchange.id), ExchangeStats(exchange.id))
 
+        url = exchange.endpoint(symbols)
+        host = Endpoint.of(url).host
         return WebSocketLink(
-            exchange.endpoint(symbols),
+            url,
             symbols,
             make_adapter,
             limits=exchange.limits,
             clock=clock,
             tls=shared_tls,
             open_stream=open_stream,
+            budget=shared_budgets.of(exchange.id, exchange.limits, host, stats(exchange.id)),
         )
 
     return connector

@@ -1,24 +1,36 @@
-"""All connections of one exchange: lanes of symbols, each with one connection after another."""
+"""All connections of one exchange: which symbols are where."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
-from typing import NoReturn
+from collections.abc import Sequence
+from typing import Final, NoReturn
 
+import numpy as np
 import structlog
 import trio
 
-from multilogger.connection.backoff import Backoff
+from multilogger.connection.catching_up import CatchingUp
+from multilogger.connection.causes import RESTARTED
 from multilogger.connection.feed import Feed
-from multilogger.connection.limits import Pace
+from multilogger.connection.lane import LINGER_SECS, LOOK_SECS, Kit, Lane
+from multilogger.connection.protocols import Coverage
+from multilogger.connection.scaling import Load, Move, Scaler
 from multilogger.connection.session import Session
-from multilogger.connection.wanted import SetAside, Wanted
-from multilogger.errors import FeedError, Renewal, StartupError
+from multilogger.connection.subscriptions import minus
+from multilogger.connection.wanted import SetAside
+from multilogger.connection.watch import Watch
+from multilogger.errors import StartupError
 from multilogger.exchanges.base import Exchange
-from multilogger.stats import LinkState, LinkStats
 
 log = structlog.get_logger(__name__)
+
+SCALE_SECS: Final = 10.0
+"""The connections' loads are looked at so often."""
+MOVED_SECS: Final = 60.0
+"""Between two changes."""
+MOVE_SECS: Final = 180.0
+"""A move that has not succeeded by then is taken back."""
 
 
 def symbols_per_lane(exchange: Exchange) -> int:
@@ -46,15 +58,6 @@ def check_capacity(exchange: Exchange, symbols: int) -> None:
     )
 
 
-class Lane:
-    """The symbols of one connection, and of those that replace it."""
-
-    def __init__(self, name: str, symbols: Iterable[str]) -> None:
-        self.wanted = Wanted(symbols)
-        self.stats = LinkStats(name)
-        self.scope = trio.CancelScope()
-
-
 class Pool:
     """The connections of one exchange.
 
@@ -68,14 +71,35 @@ class Pool:
     def __init__(self, exchange: Exchange, feed: Feed, buffer_size: int, chance: random.Random) -> None:
         self._exchange = exchange
         self._feed = feed
-        self._buffer_size = buffer_size
-        self._chance = chance
-        self._lanes: list[Lane] = []
-        self._opened = 0
-        self._fresh: list[Lane] = []
-        self._changed = trio.Event()
         self._set_aside = SetAside(feed.stats)
-        self._connects = Pace(exchange.limits.connects_per_second)
+        self._kit = Kit(
+            exchange=exchange,
+            feed=feed,
+            set_aside=self._set_aside,
+            buffer_size=buffer_size,
+            chance=chance,
+        )
+        self._watch = Watch(exchange, feed, chance)
+        self._scaler = Scaler[Lane](exchange.config.messages_per_connection, symbols_per_lane(exchange))
+        self._lanes: list[Lane] = []
+        self._fresh: list[Lane] = []
+        self._running: list[Lane] = []
+        self._changed = trio.Event()
+
+    @property
+    def coverage(self) -> Coverage:
+        """The ledger of the exchange."""
+        return self._feed.coverage
+
+    @property
+    def symbols(self) -> list[str]:
+        """What it is to carry."""
+        return list(dict.fromkeys(symbol for lane in self._lanes for symbol in lane.wanted.symbols))
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether there are connections, and all of them carry their symbols."""
+        return bool(self._lanes) and all(lane.is_streaming for lane in self._lanes)
 
     def update(self, symbols: Sequence[str]) -> list[str]:
         """Carry these symbols from now on.
@@ -87,102 +111,122 @@ class Pool:
             The symbols there is no room for; they are logged.
         """
         wanted = dict.fromkeys(symbols)
-        carried = {symbol for lane in self._lanes for symbol in lane.wanted.symbols}
-        new = [symbol for symbol in wanted if symbol not in carried]
+        known = self.symbols
+        # Those of a connection that is down; the others are released when their connection lets them go.
+        gone = [symbol for symbol in minus(known, wanted) if not self._feed.carriers.is_asked(symbol)]
+        self._feed.coverage.released(gone)
+        new: Sequence[str] = minus(list(wanted), known)
         size = symbols_per_lane(self._exchange)
         for lane in self._lanes:
             kept = [symbol for symbol in lane.wanted.symbols if symbol in wanted]
-            room = size - len(kept)
+            room = max(0, size - len(kept))
             lane.wanted.change([*kept, *new[:room]])
             new = new[room:]
         self._close_empty()
-        while new and len(self._lanes) < self._exchange.config.max_connections:
+        while new and self._may_open:
             self._open_lane(new[:size])
             new = new[size:]
         self._set_aside.forget(wanted)
         if new:
             log.error("no room for symbols", exchange=self._exchange.id, left_out=len(new), first=new[0])
-        return new
+        return list(new)
 
-    def _open_lane(self, symbols: Sequence[str]) -> None:
-        lane = Lane(f"{self._exchange.id}-{self._opened}", symbols)
-        self._opened += 1
-        lane.stats.symbols = len(symbols)
+    @property
+    def _may_open(self) -> bool:
+        return len(self._lanes) < self._exchange.config.max_connections
+
+    def _open_lane(self, symbols: Sequence[str]) -> Lane:
+        lane = Lane(f"{self._exchange.id}-{self._feed.connections}", symbols, self._kit)
+        self._feed.connections += 1
         self._lanes.append(lane)
         self._fresh.append(lane)
         self._changed.set()
+        return lane
 
     def _close_empty(self) -> None:
-        for lane in self._lanes:
-            if not lane.wanted.symbols:
-                lane.scope.cancel()
-        self._lanes = [lane for lane in self._lanes if lane.wanted.symbols]
+        empty = [lane for lane in self._lanes if not lane.wanted.symbols]
+        for lane in empty:
+            lane.close()
+        self._lanes = [lane for lane in self._lanes if lane not in empty]
 
     async def run(self) -> NoReturn:
         """Keep the connections of all lanes up; ends by cancellation, or by what is no FeedError."""
-        async with trio.open_nursery() as nursery:
-            while True:
-                self._changed = trio.Event()
-                for lane in self._fresh:
-                    nursery.start_soon(self._run_lane, lane)
-                self._fresh.clear()
-                await self._changed.wait()
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._watch.run)
+                nursery.start_soon(self._scale)
+                while True:
+                    self._changed = trio.Event()
+                    for lane in self._fresh:
+                        nursery.start_soon(self._run_lane, lane)
+                    self._fresh.clear()
+                    await self._changed.wait()
+        except Exception:
+            # A bug: until the exchange is started anew, nothing is carried. A stop or a pause comes as
+            # Cancelled, and whoever asked for it notes that for the whole exchange.
+            for session in self._sessions:
+                self._feed.carriers.left(session, cause=RESTARTED)
+            raise
+        finally:
+            for session in self._sessions:
+                self._feed.carriers.forget(session)
 
     async def _run_lane(self, lane: Lane) -> None:
-        self._feed.stats.links[lane.stats.name] = lane.stats
-        try:
-            with lane.scope:
-                await self._keep_connected(lane)
-        finally:
-            self._feed.stats.drop_link(lane.stats.name)
+        self._running.append(lane)
+        await lane.run()
+        self._running.remove(lane)
 
-    async def _keep_connected(self, lane: Lane) -> NoReturn:
-        backoff = Backoff(self._chance)
+    @property
+    def _sessions(self) -> list[Session]:
+        return [session for lane in self._running for session in lane.sessions]
+
+    async def _scale(self) -> NoReturn:
         while True:
-            await self._wait_for_symbols(lane)
-            await self._connects.turn()
-            delay = await self._run_session(lane, backoff)
-            lane.stats.state = LinkState.WAITING
-            await trio.sleep(delay)
-            lane.stats.reconnects += 1
+            await trio.sleep(SCALE_SECS)
+            if self.is_streaming:
+                move = self._scaler.decide(
+                    [self._load(lane) for lane in self._lanes], may_open=self._may_open
+                )
+                if move is not None:
+                    await self._move(move)
+                    await trio.sleep(MOVED_SECS)
 
-    async def _wait_for_symbols(self, lane: Lane) -> None:
-        """Wait while the exchange has rejected every symbol of the lane."""
-        while not self._set_aside.without(lane.wanted.symbols):
-            lane.stats.state = LinkState.WAITING
-            changed = lane.wanted.changed
-            with trio.move_on_at(self._set_aside.next_retry(lane.wanted.symbols)):
-                await changed.wait()
+    def _load(self, lane: Lane) -> Load[Lane]:
+        symbols = lane.wanted.symbols
+        numbers = np.array([self._feed.symbols.number(symbol) for symbol in symbols], np.intp)
+        rates = self._feed.quality.rates(numbers)
+        return Load(lane, dict(zip(symbols, rates.tolist(), strict=True)))
 
-    async def _run_session(self, lane: Lane, backoff: Backoff) -> float:
-        """Run one connection to its end and return the seconds to wait before the next."""
-        session = Session(
-            self._exchange,
-            self._feed,
-            lane.wanted,
-            set_aside=self._set_aside,
-            stats=lane.stats,
-            buffer_size=self._buffer_size,
-            chance=self._chance,
+    async def _move(self, move: Move[Lane]) -> None:
+        """Make before break: the receiving lane streams the symbols before the giving one lets them go."""
+        giving = move.giving
+        receiving = move.receiving or self._open_lane(move.symbols)
+        log.info(
+            "symbols move",
+            exchange=self._exchange.id,
+            symbols=len(move.symbols),
+            giving=giving.stats.name,
+            receiving=receiving.stats.name,
         )
-        try:
-            await session.run()
-        except FeedError as failure:
-            streamed = session.streamed_secs()
-            backoff.reset_after(streamed)
-            # A renewal right at the start is no plan: the exchange is in trouble, and gets its rest.
-            delay = 0.0 if isinstance(failure, Renewal) and streamed else backoff.next()
-            self._note(lane.stats, failure, delay)
-            return delay
+        receiving.wanted.change(dict.fromkeys((*receiving.wanted.symbols, *move.symbols)))
+        loser = receiving
+        with trio.move_on_after(MOVE_SECS):
+            await self._until_carried(move.symbols, giving, receiving)
+            loser = giving
+        if loser is receiving:
+            log.warning("symbols stay where they were", exchange=self._exchange.id, symbols=len(move.symbols))
+        else:
+            self._feed.stats.moves += len(move.symbols)
+        loser.wanted.change(minus(loser.wanted.symbols, move.symbols))
+        self._close_empty()
 
-    @staticmethod
-    def _note(stats: LinkStats, failure: FeedError, delay: float) -> None:
-        stats.last_error = f"{type(failure).__name__}: {failure}"
-        level = log.info if isinstance(failure, Renewal) else log.warning
-        level(
-            "connection ended",
-            connection=stats.name,
-            error=type(failure).__name__,
-            why=str(failure),
-            again_in_secs=round(delay, 2),
-        )
+    async def _until_carried(self, symbols: Sequence[str], giving: Lane, receiving: Lane) -> None:
+        catching_up = CatchingUp(self._feed, giving.sessions)
+        while True:
+            # Some may have left the listing, or been rejected, in the meantime.
+            moving = self._set_aside.without(minus(symbols, minus(symbols, receiving.wanted.symbols)))
+            sessions = receiving.sessions
+            if sessions and catching_up.is_done(sessions[-1], moving):
+                await trio.sleep(LINGER_SECS)
+                return
+            await trio.sleep(LOOK_SECS)

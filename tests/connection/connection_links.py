@@ -9,13 +9,16 @@ from trio.testing import memory_stream_pair
 from trio_websocket import WebSocketConnection, wrap_server_stream
 
 from multilogger.batch import SymbolTable
+from multilogger.connection.budget import Budget
 from multilogger.connection.link import WebSocketLink
 from multilogger.exchanges.base import Limits
 from multilogger.records import ExchangeId
 from multilogger.stats import ExchangeStats
 
 
-def make_link(stream: trio.abc.Stream, limits: Limits | None = None, url: str = URL) -> WebSocketLink:
+def make_link(
+    stream: trio.abc.Stream, limits: Limits | None = None, url: str = URL, budget: Budget | None = None
+) -> WebSocketLink:
     """Return a link that will find ``stream`` instead of a network."""
 
     async def open_stream(host: str, port: int) -> trio.abc.Stream:
@@ -29,6 +32,7 @@ def make_link(stream: trio.abc.Stream, limits: Limits | None = None, url: str = 
         limits=limits or Limits(messages_per_second=1000),
         clock=clock,
         open_stream=open_stream,
+        budget=budget,
     )
 
 

@@ -1,121 +1,32 @@
-"""A server in memory, and an exchange with a dialect of a few words, for the tests of the connections."""
+"""A server in memory, and all that a pool needs, for the tests of the connections."""
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import attrs
 import trio
-from connection_wire import URL, clock
+from connection_fakes import FakeCoverage, FakeQuality
+from connection_wire import NOW_NS, URL, clock
+from connection_words import WordAdapter, Words
 from trio.testing import memory_stream_pair
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
-from multilogger.batch import Batch, RowBuffer, SymbolTable
+from multilogger.batch import Batch, SymbolTable
 from multilogger.config import ExchangeConfig
 from multilogger.connection.feed import Feed
 from multilogger.connection.link import make_connector
 from multilogger.connection.pool import Pool
-from multilogger.exchanges.base import (
-    Adapter,
-    Confirmed,
-    Event,
-    Exchange,
-    Limits,
-    Rejected,
-    Renew,
-    Send,
-    Services,
-)
-from multilogger.records import ExchangeId, MarketData, Trade
-from multilogger.stats import ExchangeStats
-from multilogger.symbols.instruments import SymbolInfo
-from multilogger.tables import TRADES, Array
+from multilogger.exchanges.base import Limits, Services
+from multilogger.stats import ExchangeStats, LinkState
+from multilogger.tables import MD, TRADES
 
 
-@attrs.define
-class WordAdapter:
-    """``t SYMBOL ID`` is a trade; ``ok``, ``no``, ``say`` and ``renew`` are the events."""
-
-    table: SymbolTable
-    stats: ExchangeStats
-
-    def subscribe(self, symbols: Sequence[str]) -> list[str]:
-        """One frame a symbol."""
-        return [f"sub {symbol}" for symbol in symbols]
-
-    def unsubscribe(self, symbols: Sequence[str]) -> list[str]:
-        """One frame for all."""
-        return [f"unsub {' '.join(symbols)}"]
-
-    def receive(self, frames: Sequence[bytes], recv_ns: int, rows: RowBuffer) -> list[Event]:
-        """Understand the words."""
-        events: list[Event] = []
-        for payload in frames:
-            match payload.decode().split():
-                case ["t", symbol, trade_id]:
-                    rows.add_trade(
-                        symbol=self.table.number(symbol),
-                        time_ns=recv_ns,
-                        recv_ns=recv_ns,
-                        trade_id=int(trade_id),
-                        price=1.0,
-                        size=1.0,
-                        side=1,
-                    )
-                case ["ok", *symbols]:
-                    events.append(Confirmed(tuple(symbols)))
-                case ["no", symbol, *why]:
-                    events.append(Rejected((symbol,), " ".join(why)))
-                case ["say", *words]:
-                    events.append(Send((" ".join(words),)))
-                case ["renew", *why]:
-                    events.append(Renew(" ".join(why)))
-                case _:
-                    self.stats.ignored["word"] += 1
-        return events
-
-    def ping(self) -> str | None:
-        """Every exchange has its own word for it."""
-        return "hello?"
-
-
-class Words(Exchange):
-    """The exchange that speaks words."""
-
-    id = ExchangeId("words")
-    name = "Words"
-    config_type = ExchangeConfig
-    limits = Limits(messages_per_second=1000, connects_per_second=1000)
-
-    async def fetch_symbols(self) -> list[SymbolInfo]:
-        """Nothing is listed."""
-        return []
-
-    def normalize_symbol(self, symbol: str) -> str:
-        """All names are the same."""
-        return symbol
-
-    def venue_symbol(self, normalized: str) -> str:
-        """All names are the same."""
-        return normalized
-
-    def create_adapter(self, symbols: SymbolTable, stats: ExchangeStats) -> Adapter:
-        """Return a word adapter."""
-        return WordAdapter(symbols, stats)
-
-    def parse_market_data(self, raw: bytes, recv_ns: int = 0) -> list[MarketData]:  # noqa: ARG002 - the contract's
-        """There are none."""
-        return []
-
-    def parse_trade_data(self, raw: bytes, recv_ns: int = 0) -> list[Trade]:  # noqa: ARG002 - the contract's
-        """There are none."""
-        return []
-
-
-@attrs.define
+@attrs.define(eq=False)
 class Peer:
     """The server's end of one connection."""
 
@@ -123,6 +34,8 @@ class Peer:
     stream: trio.abc.Stream
     heard: list[str] = attrs.field(factory=list)
     """All frames of the client."""
+    carries: set[str] = attrs.field(factory=set)
+    """What the client is subscribed to, as far as it was confirmed."""
 
     async def say(self, *words: str) -> None:
         """Send text messages."""
@@ -132,6 +45,11 @@ class Peer:
     async def cut(self) -> None:
         """End the connection without a close frame."""
         await trio.aclose_forcefully(self.stream)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether neither side has closed it."""
+        return self.websocket.closed is None
 
 
 class Venue:
@@ -154,8 +72,27 @@ class Venue:
         """What it says first, if anything."""
         self.attempts: list[float] = []
         """When connections were asked for."""
+        self.forgotten: set[str] = set()
+        """Symbols that are confirmed, but of which :meth:`publish` brings nothing."""
         self._nursery = nursery
         self._came = trio.Event()
+
+    @property
+    def open_peers(self) -> list[Peer]:
+        """The connections that stand."""
+        return [peer for peer in self.peers if peer.is_open]
+
+    async def publish(self, word: str, symbol: str, what: object) -> None:
+        """Say something of a symbol to all that are subscribed to it."""
+        for peer in self.open_peers:
+            if symbol in peer.carries and symbol not in self.forgotten:
+                await self.tell(peer, f"{word} {symbol} {what}")
+
+    @staticmethod
+    async def tell(peer: Peer, word: str) -> None:
+        """Say something on a connection; one that ends at this moment gets nothing."""
+        with suppress(ConnectionClosed):
+            await peer.say(word)
 
     async def open_stream(self, host: str, port: int) -> trio.abc.Stream:
         """Be connected to."""
@@ -190,21 +127,16 @@ class Venue:
             case ["sub", symbol] if symbol in self.rejected:
                 await peer.say(f"no {symbol} {self.rejected[symbol]}")
             case ["sub", symbol] if not self.mute:
+                peer.carries.add(symbol)
                 await peer.say(f"ok {symbol}")
+            case ["unsub", *symbols]:
+                peer.carries.difference_update(symbols)
 
     async def peer(self, number: int) -> Peer:
         """Wait for the connection of that number, from 0."""
         while len(self.peers) <= number:
             await self._came.wait()
         return self.peers[number]
-
-
-class NoQuality:
-    """Keeps every row."""
-
-    def apply(self, rows: dict[int, Array]) -> dict[int, Array]:
-        """Keep them."""
-        return rows
 
 
 @attrs.define
@@ -215,27 +147,70 @@ class Rig:
     exchange: Words
     stats: ExchangeStats
     feed: Feed
+    quality: FakeQuality
+    coverage: FakeCoverage
     batches: trio.MemoryReceiveChannel[Batch]
 
     def pool(self, buffer_size: int = 1000) -> Pool:
         """Return a pool."""
         return Pool(self.exchange, self.feed, buffer_size, random.Random(1))
 
+    async def start(self, nursery: trio.Nursery, symbols: list[str], buffer_size: int = 1000) -> Pool:
+        """Run a pool until all its connections stream."""
+        pool = self.pool(buffer_size)
+        nursery.start_soon(pool.run)
+        assert pool.update(symbols) == []
+        await until(lambda: self.all_streaming)
+        return pool
+
+    @property
+    def all_streaming(self) -> bool:
+        """Whether there are connections, and all of them stream."""
+        return {link.state for link in self.stats.links.values()} == {LinkState.STREAMING}
+
+    @property
+    def carried(self) -> dict[str, int]:
+        """How many connections are subscribed to each symbol, as the venue sees it."""
+        counts: dict[str, int] = {}
+        for peer in self.venue.open_peers:
+            for symbol in peer.carries:
+                counts[symbol] = counts.get(symbol, 0) + 1
+        return counts
+
     def received_now(self) -> list[int]:
         """Return the trade ids in the channel now."""
-        ids: list[int] = []
+        return [
+            trade for batch in self._batches_now() if TRADES.number in batch.rows for trade in _ids(batch)
+        ]
+
+    def prices_now(self) -> list[float]:
+        """Return the tickers' prices in the channel now."""
+        batches = [batch.rows[MD.number]["price"] for batch in self._batches_now() if MD.number in batch.rows]
+        return [price for prices in batches for price in prices.tolist()]
+
+    def _batches_now(self) -> list[Batch]:
+        batches = []
         while True:
             try:
-                batch = self.batches.receive_nowait()
+                batches.append(self.batches.receive_nowait())
             except trio.WouldBlock:
-                return ids
-            ids += batch.rows[TRADES.number]["trade_id"].tolist()
+                return batches
 
 
-async def no_listing(url: str, params: object = None) -> bytes:
+def _ids(batch: Batch) -> list[int]:
+    ids: list[int] = batch.rows[TRADES.number]["trade_id"].tolist()
+    return ids
+
+
+async def no_listing(url: str, params: object = None, *, weight: float = 1.0) -> bytes:
     """Answer with nothing."""
     await trio.lowlevel.checkpoint()
     return b""
+
+
+def calendar() -> int:
+    """The wall clock, which goes as Trio's does."""
+    return NOW_NS + round(trio.current_time() * 1e9)
 
 
 def make_rig(
@@ -243,20 +218,29 @@ def make_rig(
     *,
     channel_size: float = math.inf,
     limits: Limits | None = None,
+    receive_clock: Callable[[], int] = clock,
     **config: Any,
 ) -> Rig:
     """Return a rig; ``config`` goes into the exchange's configuration."""
     venue = Venue(nursery)
-
-    connector = make_connector(clock, open_stream=venue.open_stream)
+    connector = make_connector(receive_clock, open_stream=venue.open_stream)
     settings = attrs.evolve(ExchangeConfig(ws_endpoint=URL, rest_endpoint="http://venue.test"), **config)
     exchange = Words(settings, Services(no_listing, connector))
+    exchange.on_record, exchange.looks = {}, []
     if limits is not None:
         exchange.limits = limits  # type: ignore[misc]  # a class variable for exchanges, an attribute for this one
     stats = ExchangeStats("words")
     send, receive = trio.open_memory_channel[Batch](channel_size)
-    feed = Feed(symbols=SymbolTable(exchange.id), stats=stats, quality=NoQuality(), send=send)
-    return Rig(venue, exchange, stats, feed, receive)
+    quality, coverage = FakeQuality(), FakeCoverage()
+    feed = Feed(
+        symbols=SymbolTable(exchange.id),
+        stats=stats,
+        quality=quality,
+        coverage=coverage,
+        calendar=calendar,
+        send=send,
+    )
+    return Rig(venue, exchange, stats, feed, quality, coverage, receive)
 
 
 async def until(condition: Callable[[], bool], step: float = 0.01) -> None:
@@ -264,3 +248,6 @@ async def until(condition: Callable[[], bool], step: float = 0.01) -> None:
     with trio.fail_after(10_000):
         while not condition():  # noqa: ASYNC110 - what is waited for sets no event
             await trio.sleep(step)
+
+
+__all__ = ["Peer", "Rig", "Venue", "WordAdapter", "Words", "calendar", "make_rig", "no_listing", "until"]

@@ -1,21 +1,17 @@
 from __future__ import annotations
 
-import itertools
 import random
 
-import httpx
+import attrs
 import pytest
 import trio
+from connection_fakes import FakeQuality
 from connection_peer import make_rig
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from multilogger.connection.backoff import HEALTHY_SECS, Backoff
-from multilogger.connection.feed import Feed
-from multilogger.connection.http import HttpClient, open_http_client
-from multilogger.connection.limits import Pace
 from multilogger.connection.refusals import report_refusals
-from multilogger.errors import ListingError
 from multilogger.stats import ExchangeStats
 from multilogger.tables import TRADES, Array
 
@@ -60,38 +56,6 @@ def test_backoff_resets_after_a_minute_of_health() -> None:
     assert backoff.next() == pytest.approx(0.1)
 
 
-async def test_pace_is_fair_and_exact(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
-    """Turns are given in the order of asking, evenly spaced."""
-    pace = Pace(4)
-    turns: list[tuple[int, float]] = []
-
-    async def take(number: int) -> None:
-        await pace.turn()
-        turns.append((number, autojump_clock.current_time()))
-
-    for number in range(4):
-        nursery.start_soon(take, number)
-        await trio.testing.wait_all_tasks_blocked()
-    await trio.sleep(2)
-    assert [number for number, _ in turns] == [0, 1, 2, 3]
-    assert [at for _, at in turns] == pytest.approx([0, 0.25, 0.5, 0.75])
-    before = autojump_clock.current_time()
-    await pace.turn()
-    assert autojump_clock.current_time() == before
-
-
-async def test_pace_with_a_burst(autojump_clock: MockClock) -> None:
-    """After a pause a few turns may be taken at once, but no more than the burst."""
-    pace = Pace(2, burst=3)
-    await trio.sleep(100)
-    start = autojump_clock.current_time()
-    times = []
-    for _ in range(5):
-        await pace.turn()
-        times.append(autojump_clock.current_time() - start)
-    assert times == pytest.approx([0, 0, 0, 0.5, 1])
-
-
 async def test_refusals_are_logged_once_a_minute_and_reason(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
@@ -116,7 +80,7 @@ async def test_refusals_are_logged_once_a_minute_and_reason(
     assert autojump_clock.current_time() == pytest.approx(181)
 
 
-class DropAll:
+class DropAll(FakeQuality):
     """Quality checks that keep nothing."""
 
     def apply(self, rows: dict[int, Array]) -> dict[int, Array]:
@@ -127,7 +91,7 @@ class DropAll:
 async def test_dropped_rows_are_not_counted_and_not_sent(nursery: trio.Nursery) -> None:
     """Duplicates are no accepted rows, and an empty batch is none."""
     rig = make_rig(nursery)
-    feed = Feed(symbols=rig.feed.symbols, stats=rig.stats, quality=DropAll(), send=rig.feed.send)
+    feed = attrs.evolve(rig.feed, quality=DropAll())
     collector = feed.make_collector()
     collector.rows.add_trade(symbol=0, time_ns=1, recv_ns=1, trade_id=1, price=1, size=1, side=1)
     await collector.hand_over()
@@ -154,50 +118,3 @@ async def test_a_cancelled_hand_over_sends_once(nursery: trio.Nursery) -> None:
     await trio.testing.wait_all_tasks_blocked()
     nursery.cancel_scope.cancel()
     assert got == [0, 1, 2]
-
-
-def serve(*answers: httpx.Response | Exception) -> httpx.MockTransport:
-    """Return a transport that gives these answers in turn."""
-    turn = itertools.chain(answers)
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        given = next(turn)
-        if isinstance(given, Exception):
-            raise given
-        given.headers["x-asked"] = str(request.url)
-        return given
-
-    return httpx.MockTransport(answer)
-
-
-async def test_http_get() -> None:
-    """The body of a 200 answer comes as bytes, redirects followed."""
-    moved = httpx.Response(302, headers={"location": "https://api.test/there"})
-    async with open_http_client(serve(moved, httpx.Response(200, content=b"[]"))) as http:
-        assert await http.get("https://api.test/products", {"a": "1"}) == b"[]"
-
-
-@pytest.mark.parametrize(
-    ("answer", "why"),
-    [
-        (
-            httpx.Response(503, content=b"down \n for\tmaintenance"),
-            r"https://api.test/x\?a=1: HTTP status 503: down for main",
-        ),
-        (httpx.ConnectError("no route to host"), "https://api.test/x: no route to host"),
-        (httpx.ReadTimeout(""), "https://api.test/x: ReadTimeout"),
-        (httpx.Response(200, content=bytes(1001)), "the body is over 1000 bytes"),
-    ],
-)
-async def test_http_failures(answer: httpx.Response | Exception, why: str) -> None:
-    """Whatever fails is a ListingError that names the URL and what came."""
-    async with httpx.AsyncClient(transport=serve(answer)) as client:
-        with pytest.raises(ListingError, match=f"GET .*{why}"):
-            await HttpClient(client, max_body_bytes=1000).get("https://api.test/x", {"a": "1"})
-
-
-async def test_http_with_an_impossible_url() -> None:
-    """A URL that is none is no crash."""
-    async with open_http_client() as http:
-        with pytest.raises(ListingError):
-            await http.get("nonsense://\x00")

@@ -140,12 +140,21 @@ async def test_a_stalled_writer_is_no_silence(nursery: trio.Nursery, autojump_cl
 
 
 async def test_renewal_before_the_planned_cut(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
-    """A connection is replaced up to a twentieth of its life early."""
+    """A connection asks for a successor up to a twentieth of its life early, and goes on."""
     limits = Limits(messages_per_second=1000, lifetime_secs=1000)
     run = Run(make_rig(nursery, limits=limits, silence_secs=10_000))
-    await run.go()
-    assert isinstance(run.ended, Renewal)
+    peer = await run.streaming(nursery)
+    await run.session.due.wait()
+    assert isinstance(run.session.due_to, Renewal)
     assert 950 <= autojump_clock.current_time() <= 991
+    await peer.say("t A 1")
+    assert len(await run.rig.batches.receive()) == 1
+    assert run.ended is None
+    run.session.retire()
+    await run.session.over.wait()
+    assert run.session.ended_by is None
+    assert peer.websocket.closed is not None
+    assert peer.websocket.closed.code == 1000
 
 
 async def test_app_pings_and_answers(nursery: trio.Nursery, autojump_clock: MockClock) -> None:

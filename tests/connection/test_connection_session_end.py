@@ -7,11 +7,7 @@ from connection_run import Run
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
-from multilogger.errors import (
-    ConnectionLost,
-    FeedError,
-    Renewal,
-)
+from multilogger.errors import ConnectionLost, Renewal
 
 
 @pytest.mark.parametrize(("cancelled", "expected"), [(True, [1, 2]), (False, [1, 2, 3])])
@@ -83,23 +79,38 @@ async def test_a_writer_that_is_gone(nursery: trio.Nursery, autojump_clock: Mock
     assert autojump_clock.current_time() < 1
 
 
-@pytest.mark.parametrize(
-    ("words", "error"), [("renew shutting down", Renewal), ("close", ConnectionLost), ("cut", ConnectionLost)]
-)
-async def test_ends(nursery: trio.Nursery, words: str, error: type[FeedError]) -> None:
-    """Announced and unannounced ends have their errors, and rows before them are handed over."""
+@pytest.mark.parametrize("polite", [True, False])
+async def test_ends(nursery: trio.Nursery, polite: bool) -> None:
+    """Whichever way the peer ends it, rows before that are handed over, and its symbols are lost at once."""
     run = Run(make_rig(nursery))
     peer = await run.streaming(nursery)
     await peer.say("t A 1")
-    if words == "cut":
-        await peer.cut()
-    elif words == "close":
+    if polite:
         nursery.start_soon(peer.websocket.aclose, 1001, "going away")
     else:
-        await peer.say(words)
+        await peer.cut()
     await until(lambda: run.ended is not None)
-    assert isinstance(run.ended, error)
+    assert isinstance(run.ended, ConnectionLost)
     assert run.rig.received_now() == [1]
+    assert run.rig.coverage.told[-1] == ("lost: connection lost", "A", "B")
+
+
+async def test_an_announced_end(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    """A connection whose end is announced goes on until it is relieved; one that never streamed gives up."""
+    run = Run(make_rig(nursery))
+    peer = await run.streaming(nursery)
+    await trio.sleep(1)
+    await peer.say("renew shutting down")
+    await run.session.due.wait()
+    assert run.ended is None
+    assert str(run.session.due_to) == "shutting down"
+    rig = make_rig(nursery)
+    rig.venue.mute = True
+    rig.venue.greeting = "renew shutting down"
+    early = Run(rig)
+    await early.go()
+    assert isinstance(early.ended, Renewal)
+    assert autojump_clock.current_time() < 3
 
 
 async def test_bugs_are_not_swallowed(nursery: trio.Nursery) -> None:
