@@ -6,7 +6,6 @@ import argparse
 import os
 import random
 import socket
-import sys
 import tempfile
 from collections.abc import Callable
 from datetime import date
@@ -16,17 +15,28 @@ from typing import Any, Final, NoReturn
 import attrs
 import trio
 from rich.console import Console
-from rich.live import Live
 
 from multilogger.archive.verify import verify_archive
+from multilogger.cli import demo_chaos
 from multilogger.cli.common import check_writable, port_number, positive, run_trio, wall_clock
-from multilogger.cli.live import LiveTable
+from multilogger.cli.demo_chaos import Chaos, judge_chaos, make_chaos, tell_coverage
+from multilogger.cli.live import LOG_LEVEL, LiveTable, show
 from multilogger.cli.simulated import DAY_SECS, add_market_options, day_length, disturb, exchange_clock
-from multilogger.cli.verdict import days_over, judge, verdict_lines, verify_lines, watch_lines
+from multilogger.cli.verdict import (
+    days_over,
+    fault_in_words,
+    judge,
+    summary,
+    verdict_lines,
+    verify_lines,
+    watch_lines,
+)
 from multilogger.config import Config, load_config
+from multilogger.errors import StartupError
 from multilogger.exchanges.catalog import exchange_types
 from multilogger.health.rates import RateMeter
 from multilogger.log import configure_logging
+from multilogger.simulator.market import MEMORY_TRADES
 from multilogger.simulator.venues import AnyVenue, demo_venues
 from multilogger.simulator.watch import FileWatch
 from multilogger.stats import Stats
@@ -41,9 +51,10 @@ _SEALED_SECS: Final = 10.0
 """A day that has been over for this long should be sealed."""
 _LOOK_SECS: Final = 1.0
 """Between two looks at the live files."""
-_LINE_SECS: Final = 5.0
-_TABLE_SECS: Final = 0.5
-_LOG_LEVEL: Final = "warning"
+_MOST_AGE_SECS: Final = 7 * DAY_SECS
+"""As far back as the storage takes rows by default."""
+_CHAOS_SECS: Final = 120.0
+"""A demo with faults is as long as this, unless it is told otherwise."""
 
 
 def add_parser(commands: Any) -> None:
@@ -62,6 +73,16 @@ def add_parser(commands: Any) -> None:
         type=day_length,
         metavar="N",
         help="let a day of exchange time last N seconds, and watch the files at midnight",
+    )
+    parser.add_argument(
+        "--chaos", action="store_true", help="let faults of all kinds strike, and prove what is repaired"
+    )
+    parser.add_argument(
+        "--chaos-every",
+        type=positive,
+        metavar="N",
+        default=5.0,
+        help="seconds between two faults (default: 5)",
     )
     parser.add_argument(
         "--port",
@@ -87,12 +108,14 @@ class _Demo:
     port: int
     late: float
     seed: int
+    chaos: Chaos | None
     watch: FileWatch
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Run the demo; return 0 if the files hold exactly what was sent."""
-    configure_logging("auto", _LOG_LEVEL)
+    configure_logging("auto", LOG_LEVEL)
+    chaos = _chaos(arguments)
     data: Path = arguments.data or Path(tempfile.mkdtemp(prefix="multilogger-demo-"))
     check_writable(data)
     ledgers = data / ".multilogger" / "ledger"
@@ -101,18 +124,39 @@ def main(arguments: argparse.Namespace) -> int:
     ledger = ledgers / str(wall_clock())
     demo = _Demo(
         data=data,
-        venues=demo_venues(arguments.seed, arguments.rate, clock, ledger),
+        venues=demo_venues(
+            arguments.seed,
+            arguments.rate,
+            clock,
+            ledger,
+            memory_trades=MEMORY_TRADES if chaos is None else demo_chaos.MEMORY_TRADES,
+            enter_all=chaos is not None,
+        ),
         clock=clock,
         day_seconds=arguments.day_seconds,
-        seconds=arguments.seconds,
+        seconds=_CHAOS_SECS if chaos and arguments.seconds is None else arguments.seconds,
         port=_free_port(arguments.port),
         late=arguments.late,
         seed=arguments.seed,
+        chaos=chaos,
         watch=FileWatch(data),
     )
     began_ns = clock()
-    run_trio(_run, demo)
-    return _conclude(demo, ledger, _due(demo, began_ns))
+    stats = run_trio(_run, demo)
+    return _conclude(demo, ledger, _due(demo, began_ns), stats)
+
+
+def _chaos(arguments: argparse.Namespace) -> Chaos | None:
+    """Return the faults that are asked for.
+
+    Raises:
+        StartupError: other options don't go with them.
+    """
+    if not arguments.chaos:
+        return None
+    if arguments.day_seconds is not None:
+        raise StartupError("--chaos and --day-seconds are two demos: give one")
+    return make_chaos(arguments.seed, arguments.seconds or _CHAOS_SECS, arguments.chaos_every)
 
 
 def _due(demo: _Demo, began_ns: int) -> frozenset[date]:
@@ -123,33 +167,28 @@ def _due(demo: _Demo, began_ns: int) -> frozenset[date]:
     return days_over(began_ns, demo.clock() - patience_ns)
 
 
-def _conclude(demo: _Demo, ledger: Path, due: frozenset[date]) -> int:
+def _conclude(demo: _Demo, ledger: Path, due: frozenset[date], stats: Stats) -> int:
     """Tell what was found in the files, and return the exit status."""
-    verdicts = [judge(ledger, demo.data, venue.name, due) for venue in demo.venues]
+    # Nobody can be asked for tickers that were lost with a connection: they lie in gaps.
+    may_miss = frozenset() if demo.chaos is None else frozenset({"MD"})
+    verdicts = [judge(ledger, demo.data, venue.name, due, may_miss) for venue in demo.venues]
     report = verify_archive(demo.data)
     lines = [*verdict_lines(verdicts), *verify_lines(report)]
     if demo.watch.looks:
         demo.watch.look()
         lines += watch_lines(demo.watch)
+    whole = not demo.watch.found and report.ok
+    obedient = True
+    if demo.chaos is not None:
+        findings = judge_chaos(demo.chaos, demo.venues, stats, verdicts, tell_coverage(demo.data))
+        lines, obedient = [*lines, *findings.lines], findings.good
     console = Console(soft_wrap=True)
     console.print(f"what the exchanges sent, against what plain NumPy finds in {demo.data}:", markup=False)
     for line in lines:
         console.print(line, highlight=False)
-    if not all(verdict.good for verdict in verdicts):
-        console.print("The files do not hold what was sent.", style="bold red")
-        return 1
-    if demo.watch.found or not report.ok:
-        console.print("The files hold what was sent, but are not as they should be.", style="bold red")
-        return 1
-    console.print(_summary(sum(verdict.lost_before for verdict in verdicts)), highlight=False)
-    return 0
-
-
-def _summary(lost_before: int) -> str:
-    if not lost_before:
-        return "All that was sent is on disk, once and whole."
-    rows = "1 row of earlier runs is" if lost_before == 1 else f"{lost_before:,} rows of earlier runs are"
-    return f"All that this run sent is on disk, once and whole; {rows} not."
+    fault = fault_in_words(verdicts, whole=whole, obedient=obedient)
+    console.print(fault or summary(verdicts), style="bold red" if fault else None, highlight=False)
+    return 1 if fault else 0
 
 
 def _free_port(wanted: int) -> int:
@@ -178,11 +217,16 @@ def _config(demo: _Demo) -> Config:
         section = f"MULTILOGGER__EXCHANGES__{venue.name.upper()}"
         settings[f"{section}__WS_ENDPOINT"] = venue.ws_url
         settings[f"{section}__REST_ENDPOINT"] = venue.rest_url
+        if demo.day_seconds is not None:
+            # What comes seconds late is days old by the clock of short days.
+            settings[f"{section}__BACKFILL_MAX_AGE_SECS"] = str(_MOST_AGE_SECS)
+        if demo.chaos is not None:
+            settings.update({f"{section}__{key}": value for key, value in demo_chaos.SETTINGS.items()})
     types = {venue.name: exchange_types()[venue.name].config_type for venue in demo.venues}
     return load_config(Path(os.devnull), settings, types)
 
 
-async def _run(demo: _Demo) -> None:
+async def _run(demo: _Demo) -> Stats:
     """Run exchanges and logger; stop the markets first, then the logger, then the exchanges."""
     async with trio.open_nursery() as simulation:
         for venue in demo.venues:
@@ -201,10 +245,14 @@ async def _run(demo: _Demo) -> None:
         )
         async with trio.open_nursery() as logger:
             address = await logger.start(run_tree, plan)
-            await _watch(plan, address, demo.seconds)
-            await _drain(demo.venues, plan.stats)
+            await _watch(plan, address, demo)
+            if demo.chaos is None:
+                await _drain(demo.venues, plan.stats)
+            else:
+                await demo.chaos.settle(demo.venues, plan.stats)
             stop.set()
         simulation.cancel_scope.cancel()
+    return plan.stats
 
 
 async def _keep_looking(watch: FileWatch) -> NoReturn:
@@ -213,41 +261,18 @@ async def _keep_looking(watch: FileWatch) -> NoReturn:
         await trio.to_thread.run_sync(watch.look)
 
 
-async def _watch(plan: Plan, address: tuple[str, int], seconds: float | None) -> None:
-    """Show what happens until the time is over or the user stops it."""
-    with trio.move_on_after(float("inf") if seconds is None else seconds):
+async def _watch(plan: Plan, address: tuple[str, int], demo: _Demo) -> None:
+    """Show what happens, and let it happen, until the time is over or the user stops it."""
+    with trio.move_on_after(float("inf") if demo.seconds is None else demo.seconds):
         async with trio.open_nursery() as watching:
+            if demo.chaos is not None:
+                watching.start_soon(demo.chaos.run, demo.venues)
             meter = RateMeter(plan.stats, plan.clock)
             watching.start_soon(meter.run)
-            watching.start_soon(_show, plan, address, meter)
+            title = "health page http://{}:{}/   Ctrl-C ends it".format(*address)
+            watching.start_soon(show, LiveTable(plan.stats, demo.data, meter, title))
             await signalled()
             watching.cancel_scope.cancel()
-
-
-async def _show(plan: Plan, address: tuple[str, int], meter: RateMeter) -> None:
-    host, port = address
-    title = f"health page http://{host}:{port}/   Ctrl-C ends it"
-    table = LiveTable(plan.stats, plan.config.logger.data_path, meter, title)
-    console = Console()
-    if console.is_terminal:
-        await _show_table(table, console)
-    console.print(title, f"files in {table.data}", sep="\n", soft_wrap=True, markup=False, highlight=False)
-    while True:
-        await trio.sleep(_LINE_SECS)
-        console.print(table.line(), soft_wrap=True, highlight=False)
-
-
-async def _show_table(table: LiveTable, console: Console) -> NoReturn:
-    with Live(table.render(console.height), console=console, auto_refresh=False) as live:
-        # While the table stands, it takes what goes to sys.stderr, and shows it above itself.
-        configure_logging("console", _LOG_LEVEL)
-        try:
-            while True:
-                await trio.sleep(_TABLE_SECS)
-                drawn = await trio.to_thread.run_sync(table.render, console.height)
-                live.update(drawn, refresh=True)
-        finally:
-            configure_logging("auto", _LOG_LEVEL, sys.__stderr__)
 
 
 async def _drain(venues: list[AnyVenue], stats: Stats) -> None:

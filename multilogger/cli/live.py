@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import attrs
 import numpy as np
+import trio
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.live import Live
 from rich.table import Table
 
 from multilogger.health.rates import RateMeter
+from multilogger.log import configure_logging
 from multilogger.stats import Stats
 
+LOG_LEVEL: Final = "warning"
+"""Of a demo: what is logged stands above the table."""
+_LINE_SECS: Final = 5.0
+_TABLE_SECS: Final = 0.5
 _WIDTHS: Final = {"MD": ("time", 4), "TRADES": ("trade_time", 4)}
 """The column that grows last, which tells the rows on disk, and its bytes a row."""
 _FRAME_LINES: Final = 6
@@ -68,6 +77,31 @@ class LiveTable:
             for name, exchange in sorted(self.stats.exchanges.items())
         ]
         return "; ".join([*parts, f"{self.stats.writer.rows_in_columns:,} rows on disk"])
+
+
+async def show(table: LiveTable) -> NoReturn:
+    """Show the state again and again until cancelled: as a table on a terminal, else in lines."""
+    console = Console()
+    if console.is_terminal:
+        await _show_table(table, console)
+    heading = (table.title, f"files in {table.data}")
+    console.print(*heading, sep="\n", soft_wrap=True, markup=False, highlight=False)
+    while True:
+        await trio.sleep(_LINE_SECS)
+        console.print(table.line(), soft_wrap=True, highlight=False)
+
+
+async def _show_table(table: LiveTable, console: Console) -> NoReturn:
+    with Live(table.render(console.height), console=console, auto_refresh=False) as live:
+        # While the table stands, it takes what goes to sys.stderr, and shows it above itself.
+        configure_logging("console", LOG_LEVEL)
+        try:
+            while True:
+                await trio.sleep(_TABLE_SECS)
+                drawn = await trio.to_thread.run_sync(table.render, console.height)
+                live.update(drawn, refresh=True)
+        finally:
+            configure_logging("auto", LOG_LEVEL, sys.__stderr__)
 
 
 def rows_on_disk(exchange: Path, table: str) -> dict[str, int]:

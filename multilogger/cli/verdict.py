@@ -27,11 +27,18 @@ class Verdict:
     result: TableComparison
     lost_in_kills: int
     """Of ``result.missing``, what earlier runs were sending when they were killed."""
+    may_miss: bool = False
+    """Whether rows that were sent may be missing: those that nobody can be asked for afterwards."""
 
     @property
     def good(self) -> bool:
-        """Whether everything sent by this run, and nothing else, is on disk."""
-        return self.result.ok(missing_ok=True) and self.result.missing == self.lost_in_kills
+        """Whether everything sent by this run that may not be missing, and nothing else, is on disk."""
+        return self.result.ok(missing_ok=True) and (self.may_miss or not self.lost)
+
+    @property
+    def lost(self) -> int:
+        """Rows that this run sent and that are not on disk."""
+        return self.result.missing - self.lost_in_kills
 
 
 @attrs.frozen
@@ -64,7 +71,13 @@ class ExchangeVerdict:
         return {day for table in self.tables for day in self.due & table.result.unsealed}
 
 
-def judge(ledger: Path, data: Path, exchange: str, due: frozenset[date] = frozenset()) -> ExchangeVerdict:
+def judge(
+    ledger: Path,
+    data: Path,
+    exchange: str,
+    due: frozenset[date] = frozenset(),
+    may_miss: frozenset[str] = frozenset(),
+) -> ExchangeVerdict:
     """Compare the files with this run's ledger and those of earlier runs in the same data path.
 
     Args:
@@ -72,11 +85,12 @@ def judge(ledger: Path, data: Path, exchange: str, due: frozenset[date] = frozen
         data: the data path.
         exchange: whose tables to compare.
         due: days that should be sealed if there are rows of them.
+        may_miss: tables of which rows that were sent may be missing.
     """
     runs = sorted(ledger.parent.iterdir())
     earlier = compare(runs[:-1], data, exchange) if len(runs) > 1 else None
     tables = [
-        Verdict(exchange, result, earlier.tables[name].missing if earlier else 0)
+        Verdict(exchange, result, earlier.tables[name].missing if earlier else 0, name in may_miss)
         for name, result in compare(runs, data, exchange).tables.items()
     ]
     return ExchangeVerdict(exchange, tables, due)
@@ -105,8 +119,8 @@ def _table_lines(verdict: Verdict) -> Iterator[str]:
     sent = result.sent - verdict.lost_in_kills
     equal = "=" if result.on_disk == sent else "≠"
     yield (
-        f"{_mark(verdict.good)} {verdict.exchange:<9}{result.table:<7} {sent:>9,} rows sent {equal} "
-        f"{result.on_disk:>9,} rows on disk: {result.missing - verdict.lost_in_kills} missing, "
+        f"{mark(verdict.good)} {verdict.exchange:<9}{result.table:<7} {sent:>9,} rows sent {equal} "
+        f"{result.on_disk:>9,} rows on disk: {verdict.lost} missing, "
         f"{result.extra} extra, {result.duplicates} duplicates, {result.skew} skew, "
         f"{result.time_decreasing} out of order"
     )
@@ -123,7 +137,7 @@ def _days_line(verdict: ExchangeVerdict) -> str:
     elif days:
         sealed += ", sorted, without duplicates"
     line = (
-        f"{_mark(not unclean and not overdue)} {verdict.exchange:<9}{sealed}; "
+        f"{mark(not unclean and not overdue)} {verdict.exchange:<9}{sealed}; "
         f"{_sum(verdict, 'sent_late'):,} rows sent late, {_sum(verdict, 'late'):,} waiting for the next seal"
     )
     return f"{line}; over, but not sealed: {', '.join(map(str, overdue))}" if overdue else line
@@ -136,11 +150,11 @@ def _sum(verdict: ExchangeVerdict, name: str) -> int:
 def watch_lines(watch: FileWatch) -> Iterator[str]:
     """Give a line of what was seen of the live files meanwhile, and some of the faults."""
     if watch.found:
-        yield f"{_mark(good=False)} live files, looked at {watch.looks:,} times: {watch.found:,} faults"
+        yield f"{mark(good=False)} live files, looked at {watch.looks:,} times: {watch.found:,} faults"
         yield from (f"     {escape(fault)}" for fault in watch.faults[:_SAMPLES])
     else:
         times = f"live files, looked at {watch.looks:,} times"
-        yield f"{_mark(good=True)} {times}: time never decreased, and no row changed or went away"
+        yield f"{mark(good=True)} {times}: time never decreased, and no row changed or went away"
 
 
 def verify_lines(report: VerifyReport) -> Iterator[str]:
@@ -148,9 +162,42 @@ def verify_lines(report: VerifyReport) -> Iterator[str]:
     counts, problems = report.counts, len(report.problems)
     looked_at = f"verify: {counts.files:,} column files, {counts.rows + counts.late_rows:,} rows"
     found = f"{problems:,} {'problem' if problems == 1 else 'problems'}" if problems else "no problem"
-    yield f"{_mark(report.ok)} {looked_at}: {found}"
+    yield f"{mark(report.ok)} {looked_at}: {found}"
     yield from (f"     {escape(str(problem))}" for problem in report.problems[:_SAMPLES])
 
 
-def _mark(good: bool) -> str:
+def fault_in_words(verdicts: Sequence[ExchangeVerdict], *, whole: bool, obedient: bool) -> str:
+    """Return what is wrong with a demo as a whole; empty if nothing is.
+
+    Args:
+        verdicts: of all exchanges.
+        whole: whether the files keep the rules of the format.
+        obedient: whether the logger kept the exchanges' rules, and knows what it lost.
+    """
+    if not all(verdict.good for verdict in verdicts):
+        return "The files do not hold what was sent."
+    if not whole:
+        return "The files hold what was sent, but are not as they should be."
+    if not obedient:
+        return (
+            "The files hold what was sent, but the logger broke rules, or does not know of all that it lost."
+        )
+    return ""
+
+
+def summary(verdicts: Sequence[ExchangeVerdict]) -> str:
+    """Return what a demo without faults comes to."""
+    lost_before = sum(verdict.lost_before for verdict in verdicts)
+    lost = sum(table.lost for verdict in verdicts for table in verdict.tables)
+    if lost:
+        tickers = "1 ticker lies" if lost == 1 else f"{lost:,} tickers lie"
+        return f"All trades are on disk, once and whole; {tickers} in gaps."
+    if not lost_before:
+        return "All that was sent is on disk, once and whole."
+    rows = "1 row of earlier runs is" if lost_before == 1 else f"{lost_before:,} rows of earlier runs are"
+    return f"All that this run sent is on disk, once and whole; {rows} not."
+
+
+def mark(good: bool) -> str:
+    """Return what a line begins with."""
     return "[green]ok  [/green]" if good else "[red]FAIL[/red]"

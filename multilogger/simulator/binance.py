@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection
 from functools import cached_property, partial
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import attrs
@@ -23,25 +23,24 @@ import trio
 
 from multilogger.simulator import binance_messages as messages
 from multilogger.simulator.binance_client import BinanceClient
-from multilogger.simulator.binance_rest import answer_rest
+from multilogger.simulator.binance_requests import BinanceRequests
+from multilogger.simulator.binance_rest import answer_rest, weight
 from multilogger.simulator.ledger import UNKNOWN_TIME, TickerEntry, TradeEntry
 from multilogger.simulator.market import Cascade, Fill
 from multilogger.simulator.rest import Request, Response
-from multilogger.simulator.venue import Venue
+from multilogger.simulator.rules import Rules, Window
 from multilogger.simulator.wire import Outbox, text_frame
 
-_MAX_STREAMS: Final = 1024
-_METHODS: Final = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
 _NO_ORDER: Final = bytes(16)
 
 
-class BinanceVenue(Venue[BinanceClient]):
+class BinanceVenue(BinanceRequests):
     """A simulated Binance spot; topics are stream names."""
 
     name: ClassVar[str] = "binance"
     messages_per_fill: ClassVar[float] = 1.0
     requests_per_second: ClassVar[int] = 5
-    ping_secs: ClassVar[float | None] = 20.0
+    ping_secs: float | None = 20.0
     resolution_ns: ClassVar[int] = messages.MILLISECOND
     """Of event times."""
 
@@ -49,13 +48,16 @@ class BinanceVenue(Venue[BinanceClient]):
     """A connection is cut at this age."""
     shutdown_notice_secs: float | None = None
     """How long before the cut ``serverShutdown`` is sent; None sends none."""
-    used_weight: int = 0
-    """Of all REST requests."""
 
     @cached_property
     def _told(self) -> set[str]:
         """Symbols that any client has been told a trade or ticker of."""
         return set()
+
+    def make_rules(self) -> Rules:
+        """Return what an address may ask for."""
+        self._weight = Window(6000, 60.0)
+        return Rules(connects=Window(300, 300.0), weight=self._weight, retry_after_secs=30.0)
 
     def admit(self, path: str, outbox: Outbox) -> BinanceClient | None:
         """Take ``/stream`` and ``/ws``, with or without streams in the address."""
@@ -79,10 +81,18 @@ class BinanceVenue(Venue[BinanceClient]):
         notice = self.shutdown_notice_secs
         await trio.sleep(self.lifetime_secs - (notice or 0))
         if notice is not None:
-            event = f'{{"e":"serverShutdown","E":{self.clock() // client.unit_ns}}}'
-            self.send(client, _wrapped(client, "!serverShutdown", event))
+            self._announce(client)
             await trio.sleep(notice)
         client.leave(1008, "disconnected")
+
+    def announce_shutdown(self) -> None:
+        """Send ``serverShutdown`` to all."""
+        for client in list(self.connected()):
+            self._announce(client)
+
+    def _announce(self, client: BinanceClient) -> None:
+        event = f'{{"e":"serverShutdown","E":{self.clock() // client.unit_ns}}}'
+        self.send(client, _wrapped(client, "!serverShutdown", event))
 
     # Requests.
 
@@ -93,88 +103,72 @@ class BinanceVenue(Venue[BinanceClient]):
             client.late.add(symbol)
         return super().subscribe(client, topic)
 
-    def receive(self, client: BinanceClient, text: str) -> None:
-        """Answer a request by its method."""
-        try:
-            request = json.loads(text)
-        except ValueError as error:
-            self._error(client, 3, f"Invalid JSON: {error}", None)
-            return
-        if not isinstance(request, dict) or request.get("method") not in _METHODS:
-            asked = request.get("method") if isinstance(request, dict) else request
-            expected = ", ".join(f"`{method}`" for method in _METHODS)
-            self._error(
-                client, 2, f"Invalid request: unknown variant `{asked}`, expected one of {expected}", None
-            )
-            return
-        method, params, number = request["method"], request.get("params", []), request.get("id")
-        if method == "LIST_SUBSCRIPTIONS":
-            self._result(client, list(client.topics), number)
-        elif method in ("SET_PROPERTY", "GET_PROPERTY"):
-            self._property(client, method, params, number)
-        elif not isinstance(params, list) or not all(isinstance(stream, str) for stream in params):
-            self._error(client, 2, "Invalid request: params must be a list of strings", number)
-        elif method == "SUBSCRIBE" and len({*client.topics, *params}) > _MAX_STREAMS:
-            self._error(client, 4, "Too many subscriptions", number)
-        else:
-            for stream in params:
-                (self.subscribe if method == "SUBSCRIBE" else self.unsubscribe)(client, stream)
-            self._result(client, None, number)
-
-    def _property(self, client: BinanceClient, method: str, params: Any, number: Any) -> None:
-        match method, params:
-            case "GET_PROPERTY", ["combined"]:
-                self._result(client, client.combined, number)
-            case "SET_PROPERTY", ["combined", bool(value)]:
-                client.combined = value
-                self._result(client, None, number)
-            case "SET_PROPERTY", ["combined", _]:
-                self._error(client, 1, "Invalid value type: expected Boolean", number)
-            case _:
-                self._error(client, 0, "Unknown property", number)
-
-    def _result(self, client: BinanceClient, result: Any, number: Any) -> None:
-        self.send(client, _json({"result": result, "id": number}))
-
-    def _error(self, client: BinanceClient, code: int, words: str, number: Any) -> None:
-        self.send(client, _json({"error": {"code": code, "msg": words}, "id": number}))
-
     # Data.
 
     def spread(self, cascade: Cascade) -> None:
         """Send trades and aggregate trades, then the best quotes."""
         symbol = cascade.instrument.symbol
         stem = symbol.lower()
-        if clients := self.subscribers.get(stream := f"{stem}@trade"):
+        if clients := self.listeners(stream := f"{stem}@trade"):
             for fill in cascade.fills:
                 self.detour.send(stream, clients, partial(self._send_trade, stream, symbol, fill))
-        if clients := self.subscribers.get(stream := f"{stem}@aggTrade"):
+        if clients := self.listeners(stream := f"{stem}@aggTrade"):
             for aggregate in messages.aggregates(cascade):
                 self.detour.send(stream, clients, partial(self._send_aggregate, stream, symbol, aggregate))
-        if clients := self.subscribers.get(stream := f"{stem}@bookTicker"):
+        if clients := self.listeners(stream := f"{stem}@bookTicker"):
             self._send_book_ticker(stream, cascade, clients)
+
+    def enter_made(self, cascade: Cascade) -> None:
+        """Enter trades and aggregate trades, whichever any client has ever wanted."""
+        symbol = cascade.instrument.symbol
+        stem = symbol.lower()
+        if f"{stem}@trade" in self.followed:
+            for fill in cascade.fills:
+                self._enter_fill(symbol, fill)
+        if f"{stem}@aggTrade" in self.followed:
+            for aggregate in messages.aggregates(cascade):
+                self._enter_aggregate(symbol, aggregate)
+
+    def spread_again(self, cascade: Cascade) -> None:
+        """Send those trades and aggregate trades again that the ledger has."""
+        symbol = cascade.instrument.symbol
+        stem = symbol.lower()
+        if clients := self.listeners(stream := f"{stem}@trade"):
+            for fill in cascade.fills:
+                if fill.entered:
+                    self._send_trade(stream, symbol, fill, clients)
+        if clients := self.listeners(stream := f"{stem}@aggTrade"):
+            for aggregate in messages.aggregates(cascade):
+                if aggregate.entered:
+                    self._send_aggregate(stream, symbol, aggregate, clients)
 
     def _send_trade(self, stream: str, symbol: str, fill: Fill, clients: list[BinanceClient]) -> None:
         self._emit(stream, clients, lambda unit_ns: messages.trade(symbol, fill, unit_ns))
         self._note(clients, symbol, fill, fill.size)
-        if not fill.entered:
-            fill.entered = True
-            self._enter_trade(symbol, fill, fill.trade_id, fill.size)
+        self._enter_fill(symbol, fill)
 
     def _send_aggregate(
         self, stream: str, symbol: str, aggregate: messages.Aggregate, clients: list[BinanceClient]
     ) -> None:
         self._emit(stream, clients, lambda unit_ns: messages.agg_trade(symbol, aggregate, unit_ns))
         self._note(clients, symbol, aggregate.first, aggregate.size)
-        if not aggregate.entered:
-            aggregate.entered = True
-            self._enter_trade(symbol, aggregate.first, aggregate.aggregate_id, aggregate.size)
+        self._enter_aggregate(symbol, aggregate)
 
     def _note(self, clients: list[BinanceClient], symbol: str, fill: Fill, size: str) -> None:
         self._told.add(symbol)
         for client in clients:
             client.sides[symbol] = fill.bought
             client.last[symbol] = (fill.price, size)
+
+    def _enter_fill(self, symbol: str, fill: Fill) -> None:
+        if not fill.entered:
+            fill.entered = True
+            self._enter_trade(symbol, fill, fill.trade_id, fill.size)
+
+    def _enter_aggregate(self, symbol: str, aggregate: messages.Aggregate) -> None:
+        if not aggregate.entered:
+            aggregate.first.aggregate_entered = True
+            self._enter_trade(symbol, aggregate.first, aggregate.aggregate_id, aggregate.size)
 
     def _enter_trade(self, symbol: str, fill: Fill, trade_id: int, size: str) -> None:
         self.ledger.trade(
@@ -210,12 +204,15 @@ class BinanceVenue(Venue[BinanceClient]):
                 # One mark does for both: an unchanged ticker is not sent again.
                 cascade.entered = True
                 send = partial(self._send_ticker, stream, cascade, now_ns)
-                self.detour.send(stream, self.subscribers[stream], send, repeatable=False)
+                self.detour.send(stream, self.listeners(stream), send, repeatable=False)
 
     def _side_is_certain(self, stream: str, symbol: str) -> bool:
         """Return whether there are clients, and all are sure to find the same side, or none, for a ticker."""
-        clients = self.subscribers.get(stream, {})
-        return bool(clients) and not any(client.may_remember(symbol) for client in clients)
+        clients = self.listeners(stream)
+        if not clients or any(client.may_remember(symbol) for client in clients):
+            return False
+        # A trade that came late to some of them is the last one to these alone.
+        return len({client.sides[symbol] for client in clients if symbol in client.last}) <= 1
 
     def _send_ticker(self, stream: str, cascade: Cascade, now_ns: int, clients: list[BinanceClient]) -> None:
         self._emit(stream, clients, lambda unit_ns: messages.ticker(cascade, now_ns, unit_ns))
@@ -271,17 +268,19 @@ class BinanceVenue(Venue[BinanceClient]):
         return stem.upper() if stem == stem.lower() else ""
 
     def answer(self, request: Request) -> Response:
-        """Answer a REST request; the weights add up for ever, as nobody here is banned."""
-        response, weight = answer_rest(self.market, self.clock, request)
-        self.used_weight += weight
-        return attrs.evolve(
-            response, headers=(*response.headers, ("X-MBX-USED-WEIGHT-1M", str(self.used_weight)))
-        )
+        """Answer a REST request."""
+        return answer_rest(self.market, self.clock, request)
+
+    def weigh(self, request: Request) -> float:
+        """Return what a REST request weighs."""
+        return weight(request)
+
+    async def reply(self, request: Request) -> Response:
+        """Answer a REST request, and tell the weight used within the last minute."""
+        response = await super().reply(request)
+        used = round(self._weight.used(trio.current_time()))
+        return attrs.evolve(response, headers=(*response.headers, ("X-MBX-USED-WEIGHT-1M", str(used))))
 
 
 def _wrapped(client: BinanceClient, stream: str, data: str) -> bytes:
     return (f'{{"stream":"{stream}","data":{data}}}' if client.combined else data).encode()
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()

@@ -30,8 +30,11 @@ class Aggregate:
     size: str
     first: Fill
     last: Fill
-    entered: bool = False
-    """Whether the ledger has it."""
+
+    @property
+    def entered(self) -> bool:
+        """Whether the ledger has it; however often it is made anew, its first fill is the same."""
+        return self.first.aggregate_entered
 
 
 def aggregates(cascade: Cascade) -> list[Aggregate]:

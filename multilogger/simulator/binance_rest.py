@@ -29,18 +29,22 @@ _WEIGHTS: Final = {
 Row = TypeVar("Row")
 
 
-def answer_rest(market: Market, clock: Callable[[], int], request: Request) -> tuple[Response, int]:
-    """Return the answer to a request, and its weight."""
-    weight = _WEIGHTS.get(request.path, 0)
-    if not weight:
-        return Response.of({"code": 0, "msg": "Not Found"}, 404), 1
+def weight(request: Request) -> int:
+    """Return what a request weighs."""
+    return _WEIGHTS.get(request.path, 1)
+
+
+def answer_rest(market: Market, clock: Callable[[], int], request: Request) -> Response:
+    """Return the answer to a request."""
+    if request.path not in _WEIGHTS:
+        return Response.of({"code": 0, "msg": "Not Found"}, 404)
     if request.path == "/api/v3/ping":
-        return Response.of({}), weight
+        return Response.of({})
     if request.path == "/api/v3/time":
-        return Response.of({"serverTime": clock() // messages.MILLISECOND}), weight
+        return Response.of({"serverTime": clock() // messages.MILLISECOND})
     if request.path == "/api/v3/exchangeInfo":
-        return _exchange_info(market, clock, request), weight
-    return _rows(market, request), weight
+        return _exchange_info(market, clock, request)
+    return _rows(market, request)
 
 
 def _exchange_info(market: Market, clock: Callable[[], int], request: Request) -> Response:
@@ -79,7 +83,7 @@ def _rows(market: Market, request: Request) -> Response:
 
 
 def _trades(market: InstrumentMarket, from_id: int | None, limit: int, unit_ns: int) -> list[dict[str, Any]]:
-    fills = [fill for fill in market.recent if from_id is None or fill.trade_id >= from_id]
+    fills = market.span(from_id)
     return [messages.rest_trade(fill, unit_ns) for fill in _page(fills, from_id, limit)]
 
 

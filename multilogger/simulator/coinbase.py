@@ -18,31 +18,21 @@ import trio
 
 from multilogger.simulator import coinbase_messages as messages
 from multilogger.simulator.client import Client
+from multilogger.simulator.coinbase_requests import Refused, check, parse
 from multilogger.simulator.coinbase_rest import answer_rest
 from multilogger.simulator.ledger import TickerEntry, TradeEntry
 from multilogger.simulator.market import Cascade, Fill
 from multilogger.simulator.rest import Request, Response
+from multilogger.simulator.rules import Bucket, Rules, Window
 from multilogger.simulator.venue import Venue
 from multilogger.simulator.wire import Outbox
 
 SUBSCRIBE_SECS: Final = 5
 """A subscribe has to arrive within this time."""
-_PUBLIC: Final = frozenset(
-    ("heartbeat", "ticker", "ticker_batch", "matches", "status", "level2_batch", "auctionfeed", "rfq_matches")
-)
-_LOGIN: Final = frozenset(("full", "level2", "level3", "user", "balance"))
 _RENAMED: Final = {"level2_batch": "level2_50", "ticker_batch": "ticker_1000"}
 """What an acknowledgement calls a channel."""
 _TICKER_BATCH_SECS: Final = 5
 _STATUS_SECS: Final = 60
-
-
-class Refused(Exception):
-    """A request is refused; ``reason`` is in the exchange's words."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(reason)
 
 
 class CoinbaseVenue(Venue[Client]):
@@ -54,9 +44,14 @@ class CoinbaseVenue(Venue[Client]):
     resolution_ns: ClassVar[int] = 1000
     """Of event times."""
 
-    seconds = 0
+    seconds = 0.0
+    """Of its life, as far as :meth:`every_second` has counted them."""
     batched_ns = 0
     """When the last batch of tickers was sent."""
+
+    def make_rules(self) -> Rules:
+        """Return what an address may ask for."""
+        return Rules(connects=Bucket(8, 20), messages=Window(100, 1.0), weight=Bucket(10, 15))
 
     def admit(self, path: str, outbox: Outbox) -> Client | None:
         """Any path will do."""
@@ -73,9 +68,9 @@ class CoinbaseVenue(Venue[Client]):
     def receive(self, client: Client, text: str) -> None:
         """Answer ``subscribe`` and ``unsubscribe``."""
         try:
-            verb, wanted = self._parse(text)
+            verb, wanted = parse(text)
             if verb == "subscribe":
-                self._check(wanted)
+                check(wanted, self.market.instruments)
         except Refused as refusal:
             self._error(client, "Failed to subscribe", refusal.reason)
             if "authentication" in refusal.reason:
@@ -86,34 +81,6 @@ class CoinbaseVenue(Venue[Client]):
         else:
             self._unsubscribe(client, wanted)
 
-    def _parse(self, text: str) -> tuple[str, list[tuple[str, list[str]]]]:
-        try:
-            request = json.loads(text)
-        except ValueError:
-            raise Refused("Malformed JSON") from None
-        if not isinstance(request, dict) or request.get("type") not in ("subscribe", "unsubscribe"):
-            raise Refused("Type has to be either subscribe or unsubscribe")
-        common = _texts(request.get("product_ids", []))
-        channels = request.get("channels")
-        if not isinstance(channels, list) or not channels:
-            raise Refused("channels is not specified")
-        return request["type"], [_channel(channel, common) for channel in channels]
-
-    def _check(self, wanted: list[tuple[str, list[str]]]) -> None:
-        for channel, products in wanted:
-            if channel in _LOGIN:
-                raise Refused(
-                    "level2, level3, and full channels now require authentication."
-                    " https://docs.cdp.coinbase.com/exchange/docs/websocket-channels"
-                )
-            if channel not in _PUBLIC:
-                raise Refused(f"{channel} is not a valid channel")
-            for product in products:
-                if product not in self.market.instruments:
-                    raise Refused(f"{product} is not a valid product")
-            if not products and channel != "status":
-                raise Refused("product_ids is not specified")
-
     def _subscribe(self, client: Client, wanted: list[tuple[str, list[str]]]) -> None:
         fresh = [
             (channel, product)
@@ -123,7 +90,8 @@ class CoinbaseVenue(Venue[Client]):
         ]
         self._acknowledge(client)
         for channel, product in fresh:
-            self._replay(client, channel, product)
+            if client.hears(f"{channel}:{product}"):
+                self._replay(client, channel, product)
 
     def _unsubscribe(self, client: Client, wanted: list[tuple[str, list[str]]]) -> None:
         for channel, products in wanted:
@@ -166,13 +134,27 @@ class CoinbaseVenue(Venue[Client]):
     def spread(self, cascade: Cascade) -> None:
         """Send the matches, then one ticker of the last."""
         symbol = cascade.instrument.symbol
-        clients = self.subscribers.get(topic := f"matches:{symbol}")
+        clients = self.listeners(topic := f"matches:{symbol}")
         if clients:
             for fill in cascade.fills:
                 self.detour.send(topic, clients, partial(self._send_match, symbol, fill))
-        clients = self.subscribers.get(topic := f"ticker:{symbol}")
+        clients = self.listeners(topic := f"ticker:{symbol}")
         if clients:
             self.detour.send(topic, clients, partial(self._send_ticker, cascade), repeatable=False)
+
+    def enter_made(self, cascade: Cascade) -> None:
+        """Enter the matches, if any client has ever wanted them."""
+        symbol = cascade.instrument.symbol
+        if f"matches:{symbol}" in self.followed:
+            for fill in cascade.fills:
+                self._enter_trade(symbol, fill)
+
+    def spread_again(self, cascade: Cascade) -> None:
+        """Send those matches again that the ledger has."""
+        symbol = cascade.instrument.symbol
+        for fill in cascade.fills:
+            if fill.entered:
+                self.broadcast(self.listeners(f"matches:{symbol}"), messages.match("match", symbol, fill))
 
     def _send_match(self, symbol: str, fill: Fill, clients: list[Client]) -> None:
         self._enter_trade(symbol, fill)
@@ -186,22 +168,22 @@ class CoinbaseVenue(Venue[Client]):
 
     def every_second(self) -> None:
         """Send heartbeats; every 5 s batched tickers that changed, every minute the status."""
-        self.seconds += 1
+        before, self.seconds = self.seconds, self.seconds + self.period_secs
         now_ns = self.clock()
         for symbol, market in self.market.markets.items():
             last = market.recent[-1].trade_id if market.recent else 0
-            clients = self.subscribers.get(f"heartbeat:{symbol}")
+            clients = self.listeners(f"heartbeat:{symbol}")
             if clients:
                 self.broadcast(clients, messages.heartbeat(symbol, market.sequence, last, now_ns))
-        if self.seconds % _TICKER_BATCH_SECS == 0:
+        if self.seconds // _TICKER_BATCH_SECS > before // _TICKER_BATCH_SECS:
             self._send_ticker_batch()
-        if self.seconds % _STATUS_SECS == 0:
-            self.broadcast(self.subscribers.get("status:", {}), self._status())
+        if self.seconds // _STATUS_SECS > before // _STATUS_SECS and self.subscribers.get("status:"):
+            self.broadcast(self.listeners("status:"), self._status())
 
     def _send_ticker_batch(self) -> None:
         since_ns, self.batched_ns = self.batched_ns, self.clock()
         for symbol, market in self.market.markets.items():
-            clients = self.subscribers.get(f"ticker_batch:{symbol}")
+            clients = self.listeners(f"ticker_batch:{symbol}")
             if clients and market.cascades and market.cascades[-1].last.time_ns > since_ns:
                 self._enter_ticker(market.cascades[-1])
                 self.broadcast(clients, messages.ticker(market.cascades[-1]))
@@ -263,20 +245,6 @@ class CoinbaseVenue(Venue[Client]):
     def answer(self, request: Request) -> Response:
         """Answer a REST request."""
         return answer_rest(self.market, self.clock, request)
-
-
-def _channel(channel: Any, common: list[str]) -> tuple[str, list[str]]:
-    if isinstance(channel, str):
-        return channel, common
-    if isinstance(channel, dict) and isinstance(channel.get("name"), str):
-        return channel["name"], [*common, *_texts(channel.get("product_ids", []))]
-    raise Refused("channels has an entry that is neither a name nor an object with one")
-
-
-def _texts(values: Any) -> list[str]:
-    if isinstance(values, list) and all(isinstance(value, str) for value in values):
-        return values
-    raise Refused("product_ids is not a list of strings")
 
 
 def _json(value: Any) -> bytes:

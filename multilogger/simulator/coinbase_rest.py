@@ -41,10 +41,7 @@ def _trades(market: InstrumentMarket, request: Request) -> Response:
     except ValueError:
         return Response.of({"message": "invalid pagination parameter"}, 400)
     # ``before`` gives the newest page above an id, not the page next to it: the documented trap.
-    page = [
-        fill
-        for fill in reversed(market.recent)
-        if (after is None or fill.trade_id < after) and (before is None or fill.trade_id > before)
-    ][:limit]
+    fills = market.span(None if before is None else before + 1, after)
+    page = fills[: -limit - 1 : -1]
     cursors = (("CB-BEFORE", str(page[0].trade_id)), ("CB-AFTER", str(page[-1].trade_id))) if page else ()
     return Response.of([messages.rest_trade(fill) for fill in page], headers=cursors)

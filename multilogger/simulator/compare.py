@@ -23,6 +23,10 @@ Array = npt.NDArray[Any]
 
 _SAMPLES: Final = 5
 """Examples kept of each kind of difference."""
+_BACKFILLED: Final = 1
+"""The bit of ``flags`` of a trade that was asked for afterwards."""
+_NO_ORDER: Final = b""
+"""Sixteen zero bytes, as NumPy reads them."""
 _MD_VALUES: Final = ("price", "volume", "best_bid", "best_ask")
 
 
@@ -56,6 +60,8 @@ class TableComparison:
     """Rows whose columns don't belong together, by length, value or day: wrong."""
     time_decreasing: int = 0
     """Rows of live files with an earlier time than the row above them: wrong."""
+    missing_times: dict[str, Array] = attrs.field(factory=dict)
+    """When the missing tickers were sent, by symbol: nanoseconds since the epoch, where they tell a time."""
     samples: list[str] = attrs.field(factory=list)
     """Some of the differences, in words."""
 
@@ -168,8 +174,11 @@ def _check_values(result: TableComparison, symbol: str, sent: Array, stored: Sto
     wrong |= _bits(columns["trade_price"][at]) != _bits(sent["price"].astype("<f4"))
     wrong |= _bits(columns["trade_size"][at]) != _bits(sent["size"].astype("<f4"))
     wrong |= columns["trade_side"][at] != sent["side"]
+    # The history of trades tells no orders: what was got from there has none.
+    backfilled = (columns["flags"][at] & _BACKFILLED != 0) if "flags" in columns else np.zeros(len(at), bool)
     for name in ("maker_order_id", "taker_order_id"):
-        wrong |= _words(columns[name][at]) != _words(sent[name])
+        orders = _words(columns[name][at])
+        wrong |= np.where(backfilled, orders != _NO_ORDER, orders != _words(sent[name]))
     for name, field in (("price_f64", "price"), ("size_f64", "size")):
         if name in columns:
             wrong |= _bits(columns[name][at]) != _bits(sent[field])
@@ -222,6 +231,8 @@ def _count_multisets(result: TableComparison, symbol: str, sent: Array, disk: Ar
     result.missing += int(missing.sum())
     result.duplicates += int(np.maximum(on_disk - np.maximum(in_ledger, 1), 0).sum())
     heads = ordered[0, new]
+    if np.any(missing):
+        result.missing_times[symbol] = heads[missing > 0]
     result.note(f"{symbol} missing ticker of time", heads[missing > 0])
     result.note(f"{symbol} extra ticker of time", heads[extra])
 

@@ -7,6 +7,7 @@ goes to those it was meant for; if none of them is there any more it was lost on
 from __future__ import annotations
 
 import heapq
+import math
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -57,9 +58,13 @@ class _Held(Generic[C]):
 
 
 class Detour(Generic[C]):
-    """All messages of one exchange that are under way on a detour."""
+    """All messages of one exchange that are under way on a detour.
 
-    def __init__(self) -> None:
+    Args:
+        on_hold: called whenever another message is held back: :attr:`next_due` may be sooner now.
+    """
+
+    def __init__(self, on_hold: Callable[[], None] = lambda: None) -> None:
         self.late = NEVER
         """For messages to come late."""
         self.again = NEVER
@@ -71,11 +76,17 @@ class Detour(Generic[C]):
         self._heap: list[tuple[float, int, _Held[C]]] = []
         self._numbers = count()
         self._waiting: Counter[str] = Counter()
+        self._on_hold = on_hold
 
     @property
     def waiting(self) -> int:
         """Messages that are under way now."""
         return len(self._heap)
+
+    @property
+    def next_due(self) -> float:
+        """When the next of them is due, on Trio's clock; infinite if there is none."""
+        return self._heap[0][0] if self._heap else math.inf
 
     def send(
         self,
@@ -113,13 +124,14 @@ class Detour(Generic[C]):
         while self._heap and self._heap[0][0] <= now:
             _, _, held = heapq.heappop(self._heap)
             self._waiting[held.topic] -= 1
-            left = [client for client in held.clients if held.topic in client.topics]
+            left = [client for client in held.clients if client.hears(held.topic)]
             if left:
                 held.deliver(left)
 
     def _hold(self, due: float, held: _Held[C]) -> None:
         self._waiting[held.topic] += 1
         heapq.heappush(self._heap, (due, next(self._numbers), held))
+        self._on_hold()
 
 
 def _all_told(clients: Iterable[Client], topic: str) -> bool:

@@ -6,54 +6,16 @@ Times are on Trio's clock, so tests may jump over them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from random import Random
-from typing import Any, Protocol
 
 import attrs
 import trio
 
-from multilogger.simulator.detour import Chance, Detour
+from multilogger.simulator.detour import Chance
+from multilogger.simulator.site import Fault, Site
 
-
-class Site(Protocol):
-    """What a fault may do to a simulated exchange."""
-
-    stalled_until: float
-    """Until this :func:`trio.current_time`, nothing is sent and no request is answered."""
-    refusing_until: float
-    """Until then, new connections are reset at once."""
-    garbled_until: float
-    """Until then, malformed frames stand between the good ones."""
-
-    @property
-    def detour(self) -> Detour[Any]:
-        """Return what lets messages come late, or twice."""
-        ...
-
-    def connected(self) -> Collection[Target]:
-        """Return the open connections."""
-        ...
-
-
-class Target(Protocol):
-    """What a fault may do to one connection."""
-
-    def abort(self, *, reset: bool) -> None:
-        """End the connection at once, without a close frame; what waits to be sent is lost."""
-        ...
-
-    def leave(self, code: int | None, reason: str = "") -> None:
-        """Send what waits, then close; without a close frame if ``code`` is None."""
-        ...
-
-
-class Fault(Protocol):
-    """One kind of fault."""
-
-    def strike(self, site: Site) -> None:
-        """Do it now; lasting faults only set until when."""
-        ...
+__all__ = ["Cut", "Disorder", "Duplicate", "Fault", "Garbage", "Refuse", "Stall", "run_schedule"]
 
 
 @attrs.frozen

@@ -26,10 +26,11 @@ class Instrument:
     """Share of all trades, relative to the other instruments."""
     online: bool = True
     """Off-line instruments are listed, but never trade."""
+    decimals: int = attrs.field(init=False)
+    """Decimals of every price."""
 
-    @property
-    def decimals(self) -> int:
-        """Decimals of every price."""
+    @decimals.default
+    def _decimals_of_price(self) -> int:
         return len(self.price.partition(".")[2])
 
     @property

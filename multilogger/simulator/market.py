@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 from typing import Final
 
 import attrs
@@ -16,7 +17,7 @@ import attrs
 from multilogger.simulator.instruments import Instrument, spell
 
 MEMORY_TRADES: Final = 5000
-"""Trades kept per instrument for REST paging."""
+"""Trades kept per instrument for REST paging, unless a market is told otherwise."""
 _FILLS: Final = (1, 1, 1, 1, 1, 1, 2, 2, 3, 5)
 """Fills of a taker order; one entry is drawn."""
 _NEXT_LEVEL: Final = 0.4
@@ -42,6 +43,8 @@ class Fill:
     taker: bytes
     entered: bool = False
     """Whether the ledger has it; set by whoever sends it first."""
+    aggregate_entered: bool = False
+    """Whether the ledger has the aggregate trade that begins with it."""
 
 
 @attrs.frozen(eq=False)
@@ -102,10 +105,17 @@ class Day:
 class InstrumentMarket:
     """The market of one instrument."""
 
-    def __init__(self, instrument: Instrument, rng: random.Random, first_trade_id: int, pace_ns: int) -> None:
+    def __init__(
+        self,
+        instrument: Instrument,
+        rng: random.Random,
+        first_trade_id: int,
+        pace_ns: int,
+        memory_trades: int = MEMORY_TRADES,
+    ) -> None:
         self.instrument = instrument
-        self.recent: deque[Fill] = deque(maxlen=MEMORY_TRADES)
-        self.cascades: deque[Cascade] = deque(maxlen=MEMORY_TRADES)
+        self.recent: deque[Fill] = deque(maxlen=memory_trades)
+        self.cascades: deque[Cascade] = deque(maxlen=memory_trades)
         """The newest last; what REST and replays at subscribe are made from."""
         self._rng = rng
         self._pace_ns = pace_ns
@@ -123,6 +133,19 @@ class InstrumentMarket:
     def sequence(self) -> int:
         """The newest message sequence."""
         return self._sequence
+
+    def rewind(self) -> None:
+        """Let the next order have any time, as when a clock that was wrong is put right."""
+        self._time_ns = 0
+
+    def span(self, first: int | None = None, end: int | None = None) -> list[Fill]:
+        """Return the remembered trades with ids from ``first`` to ``end`` exclusive, in order."""
+        if not self.recent:
+            return []
+        oldest = self.recent[0].trade_id
+        start = 0 if first is None else max(0, first - oldest)
+        stop = len(self.recent) if end is None else max(0, min(len(self.recent), end - oldest))
+        return list(islice(self.recent, start, max(start, stop)))
 
     def trade(self, now_ns: int) -> Cascade:
         """Let one taker order trade; its time never goes back, and grows where the market has a pace."""
@@ -202,6 +225,7 @@ class Market:
             real exchange never start anew.
         resolution_ns: event times are cut to this, as the exchange's are.
         pace_ns: the least time between two taker orders of one instrument; 0 lets several share one time.
+        memory_trades: that each instrument remembers for REST: more than a recorder may have to ask for.
     """
 
     def __init__(
@@ -212,13 +236,14 @@ class Market:
         first_trade_id: int = 1,
         resolution_ns: int = 1000,
         pace_ns: int = 0,
+        memory_trades: int = MEMORY_TRADES,
     ) -> None:
         self.instruments = {instrument.symbol: instrument for instrument in instruments}
         self._rng = random.Random(seed)
         self._resolution_ns = resolution_ns
         self.markets = {
             instrument.symbol: InstrumentMarket(
-                instrument, random.Random(self._rng.getrandbits(64)), first_trade_id, pace_ns
+                instrument, random.Random(self._rng.getrandbits(64)), first_trade_id, pace_ns, memory_trades
             )
             for instrument in instruments
         }
@@ -228,6 +253,11 @@ class Market:
     def open(self, now_ns: int) -> list[Cascade]:
         """Let every instrument trade once, so that there is a last trade to ask for."""
         return [market.trade(self._cut(now_ns)) for market in self._traded]
+
+    def rewind(self) -> None:
+        """Let what comes next have any time, as when a clock that was wrong is put right."""
+        for market in self.markets.values():
+            market.rewind()
 
     def step(self, now_ns: int, trades: int) -> list[Cascade]:
         """Let at least ``trades`` trades happen at ``now_ns``; at most a cascade more.

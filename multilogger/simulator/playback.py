@@ -12,10 +12,10 @@ import trio
 
 from multilogger.recording import Recorded, read_recording
 from multilogger.simulator.client import Client
-from multilogger.simulator.faults import Fault
 from multilogger.simulator.instruments import Instrument
 from multilogger.simulator.ledger import Ledger
 from multilogger.simulator.market import Market
+from multilogger.simulator.site import Fault
 from multilogger.simulator.venue import Venue
 from multilogger.simulator.venues import VENUES
 
@@ -103,6 +103,11 @@ class PlaybackVenue:
     def ledger(self) -> Ledger:
         """Empty: nobody made these frames here."""
         return self.venue.ledger
+
+    @property
+    def violations(self) -> list[str]:
+        """What clients did that the exchange's rules forbid, in words, the oldest first."""
+        return self.venue.violations
 
     def pause(self) -> None:
         """Let the recording rest before the next frame."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Final, NoReturn
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -51,7 +51,7 @@ class Response:
         return cls(status, json.dumps(value, separators=(",", ":")).encode(), headers)
 
 
-Answer = Callable[[Request], Response]
+Answer = Callable[[Request], Awaitable[Response]]
 
 
 async def serve_rest(
@@ -89,7 +89,7 @@ async def serve_client(answer: Answer, stream: trio.abc.Stream, idle: trio.Cance
             asked = await _next_request(connection, stream)
             if asked is None:
                 return
-            await _respond(connection, stream, answer(asked))
+            await _respond(connection, stream, await answer(asked))
             if idle is not None:
                 idle.deadline = trio.current_time() + _IDLE_SECS
             if set(connection.states.values()) != {h11.DONE}:

@@ -19,6 +19,7 @@ _HANDSHAKE_SECS: Final = 10
 """For a client that connects and then says nothing."""
 _FAREWELL_SECS: Final = 1
 """For what waits to be sent, and again for the close handshake."""
+_TOO_MANY_REQUESTS: Final = 429
 _REQUEST_QUEUE: Final = 64
 """Requests that may wait; were it full, trio-websocket would answer no ping."""
 
@@ -29,11 +30,16 @@ async def serve_connection(venue: Venue[C], stream: trio.abc.Stream) -> None:
     Resource handling: the stream is closed, however this ends.
     """
     try:
+        allowed = venue.rules.connect()
         if venue.refuses():
             arm_reset(stream)
             return
         async with trio.open_nursery() as nursery:
-            await _serve(venue, SharedStream(stream), stream, nursery)
+            shared = SharedStream(stream)
+            if allowed:
+                await _serve(venue, shared, stream, nursery)
+            elif (request := await _handshake(shared, nursery)) is not None:
+                await request.reject(_TOO_MANY_REQUESTS)
             nursery.cancel_scope.cancel()
     except* (ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError):
         pass  # The client went away, which is its right.

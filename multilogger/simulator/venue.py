@@ -7,33 +7,33 @@ it can reach a socket, because the tasks that send run only after the beat.
 
 from __future__ import annotations
 
-import abc
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Final, Generic, NoReturn, TypeVar
+from random import Random
+from typing import Final, Generic, NoReturn, TypeVar
 
 import trio
 
+from multilogger.simulator import pulse
+from multilogger.simulator.audience import Audience
 from multilogger.simulator.client import Client
 from multilogger.simulator.condition import Condition
-from multilogger.simulator.faults import Fault
+from multilogger.simulator.dialect import Dialect
 from multilogger.simulator.ledger import Ledger
-from multilogger.simulator.market import Cascade, Market
+from multilogger.simulator.market import Market
 from multilogger.simulator.rest import Request, Response, serve_rest
 from multilogger.simulator.server import serve_connection
-from multilogger.simulator.wire import Outbox, text_frame
+from multilogger.simulator.site import Fault
+from multilogger.simulator.wire import text_frame
 
 BEAT_SECS: Final = 0.02
 """The market's beat."""
-_CATCH_UP_SECS: Final = 0.25
-"""A late beat makes up for at most this much; a machine that can't keep the rate gets a lower one."""
-
 
 C = TypeVar("C", bound=Client)
 
 
-class Venue(Condition[C], abc.ABC, Generic[C]):
+class Venue(Condition[C], Audience[C], Dialect[C], Generic[C]):
     """One simulated exchange.
 
     Args:
@@ -46,17 +46,15 @@ class Venue(Condition[C], abc.ABC, Generic[C]):
         rest_port: of the REST server; 0 takes a free one.
     """
 
-    name: ClassVar[str]
-    messages_per_fill: ClassVar[float]
-    """Data messages that a fill becomes, on average."""
-    requests_per_second: ClassVar[int]
-    """Client messages a second; more end the connection."""
-    ping_secs: ClassVar[float | None] = None
-    """The server pings this often."""
-    pong_secs: ClassVar[float] = 60.0
-    """A pong is due within this time."""
-    outbox_bytes: ClassVar[int] = 16 * 1024 * 1024
-    """A client for whom more is waiting is too slow, and cut."""
+    beat_secs: float = BEAT_SECS
+    """The least time between two steps of the market; where it trades more rarely, it sleeps longer."""
+    period_secs: float = 1.0
+    """How often :meth:`every_second` is called; what it sends once a second then comes as rarely."""
+    rest_delay_secs: float = 0.0
+    """How long a REST answer takes."""
+    enter_all: bool = False
+    """Whether the ledger has each trade as soon as the market makes it, once its symbol's trades have been
+    subscribed: REST gives it, so a recorder that was not sent it can have it. Else it has what is sent."""
 
     def __init__(
         self,
@@ -71,63 +69,50 @@ class Venue(Condition[C], abc.ABC, Generic[C]):
     ) -> None:
         super().__init__()
         self.market = market
-        self.clock = clock
         self.ledger = Ledger(self.name, ledger_dir)
-        self.rate = rate
-        self.paused = False
+        self.rules = self.make_rules()
         self.sent_messages = 0
         """Data frames given to all clients, acknowledgements and garbage included."""
         self.garbage_messages = 0
         self.ws_url = ""
-        """Known once :meth:`run` has started."""
+        """Known once :meth:`run` has started, or a network has the venue."""
         self.rest_url = ""
-        self.subscribers: dict[str, dict[C, None]] = {}
-        """By topic, in order of subscription."""
-        self.activity = trio.Event()
-        """Set, and then replaced, whenever a client comes, asks for something, or goes."""
+        self._rate = rate
+        self._paused = False
+        self._true_clock = clock
         self._host = host
         self._ports = (ws_port, rest_port)
-        self._clients: dict[C, None] = {}
-
-    # What a dialect says.
-
-    @abc.abstractmethod
-    def admit(self, path: str, outbox: Outbox) -> C | None:
-        """Return a client for a handshake with this request target; None: there is no such path."""
-
-    @abc.abstractmethod
-    def receive(self, client: C, text: str) -> None:
-        """Answer a client's message."""
-
-    @abc.abstractmethod
-    async def attend(self, client: C) -> None:
-        """Enforce the rules that depend on a connection's age; cancelled when it ends."""
-
-    @abc.abstractmethod
-    def spread(self, cascade: Cascade) -> None:
-        """Send a cascade to those who subscribed it, and enter what was sent."""
-
-    @abc.abstractmethod
-    def every_second(self) -> None:
-        """Send what comes once a second."""
-
-    @abc.abstractmethod
-    def answer(self, request: Request) -> Response:
-        """Answer a REST request."""
-
-    @abc.abstractmethod
-    def garbage(self) -> list[bytes]:
-        """Return malformed messages; none of them may be taken for data."""
-
-    @abc.abstractmethod
-    def symbol_of(self, payload: bytes) -> str | None:
-        """Return the venue symbol that a data message of this exchange is about."""
-
-    @abc.abstractmethod
-    def topic_symbol(self, topic: str) -> str:
-        """Return the venue symbol of a subscription."""
 
     # What others ask for.
+
+    @property
+    def violations(self) -> list[str]:
+        """What clients did that the exchange's rules forbid, in words, the oldest first."""
+        return self.rules.violations
+
+    def clock(self) -> int:
+        """Return the exchange's time, right or wrong, in nanoseconds since the epoch."""
+        return self._true_clock() + self.clock_offset_ns
+
+    @property
+    def rate(self) -> float:
+        """Data messages a second that the market makes for a client who subscribed everything."""
+        return self._rate
+
+    @rate.setter
+    def rate(self, value: float) -> None:
+        self._rate = value
+        self.stir()
+
+    @property
+    def paused(self) -> bool:
+        """Whether the market and all periodic messages rest; see :meth:`pause`."""
+        return self._paused
+
+    @paused.setter
+    def paused(self, value: bool) -> None:
+        self._paused = value
+        self.stir()
 
     def pause(self) -> None:
         """Let the market and all periodic messages rest, so that clients catch up; see :meth:`drained`.
@@ -143,17 +128,17 @@ class Venue(Condition[C], abc.ABC, Generic[C]):
     async def drained(self) -> None:
         """Wait until everything sent has been handed to the operating system, late messages included."""
         while self.detour.waiting:  # noqa: ASYNC110 - they go out by the clock
-            await trio.sleep(BEAT_SECS)
-        for client in list(self._clients):
+            await trio.sleep(self.beat_secs)
+        for client in list(self.connected()):
             await client.outbox.wait_below(0)
 
     def inject(self, fault: Fault) -> None:
         """Let a fault strike now."""
         fault.strike(self)
 
-    def connected(self) -> Collection[C]:
-        """Return the open connections, oldest first."""
-        return self._clients.keys()
+    def open(self) -> None:
+        """Let every instrument trade once, so that there is a last trade to ask for."""
+        self.market.open(self.clock())
 
     async def run(
         self,
@@ -172,21 +157,35 @@ class Venue(Condition[C], abc.ABC, Generic[C]):
         """
         ws_port, rest_port = self._ports
         if trade_at_start:
-            self.market.open(self.clock())
+            self.open()
         try:
             async with trio.open_nursery() as nursery:
-                rest_port = await nursery.start(serve_rest, self.answer, self._host, rest_port)
+                rest_port = await nursery.start(serve_rest, self.reply, self._host, rest_port)
                 serve = partial(trio.serve_tcp, partial(serve_connection, self), ws_port, host=self._host)
                 listeners = await nursery.start(serve)
                 ws_port = listeners[0].socket.getsockname()[1]
                 self.ws_url = f"ws://{self._host}:{ws_port}"
                 self.rest_url = f"http://{self._host}:{rest_port}"
-                nursery.start_soon(self._run_market)
-                nursery.start_soon(self._run_seconds)
+                nursery.start_soon(self.run_market)
                 task_status.started(self)
         finally:
             self.ledger.close()
         raise AssertionError("a server only ends by cancellation")
+
+    async def run_market(self) -> NoReturn:
+        """Let the market trade, without serving anybody, until cancelled: :meth:`run` does both."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pulse.run_market, self)
+            nursery.start_soon(pulse.run_seconds, self)
+            nursery.start_soon(self.alarms.run)
+        raise AssertionError("a market only ends by cancellation")
+
+    async def reply(self, request: Request) -> Response:
+        """Answer a REST request, as soon and as well as rules and faults allow."""
+        delay = self.rest_delay_secs + self.rest.delay()
+        refusal = self.rules.request(self.weigh(request), delay) or self.rest.refuse(self.rules, delay)
+        await trio.sleep(delay)
+        return refusal or self.rest.failure() or self.answer(request)
 
     # What the dialects use.
 
@@ -209,59 +208,66 @@ class Venue(Condition[C], abc.ABC, Generic[C]):
 
     def subscribe(self, client: C, topic: str) -> bool:
         """Enter a subscription; False if the client has it already."""
-        if topic in client.topics:
-            return False
-        client.topics[topic] = None
-        self.subscribers.setdefault(topic, {})[client] = None
-        return True
+        return self.add(client, topic, silently=trio.current_time() < self.silent_ack_until)
 
-    def unsubscribe(self, client: C, topic: str) -> None:
-        """End a subscription, if there is one."""
-        client.topics.pop(topic, None)
-        self.subscribers.get(topic, {}).pop(client, None)
+    # What faults ask for.
+
+    def set_clock(self, offset_ns: int) -> None:
+        """Let the exchange's clock be wrong by so much from now on; what it has told before stays told."""
+        super().set_clock(offset_ns)
+        self.market.rewind()
+
+    def symbols(self) -> Sequence[str]:
+        """Return the symbols that trade."""
+        return [symbol for symbol, instrument in self.market.instruments.items() if instrument.online]
+
+    def repeat(self, count: int, random: Random) -> None:
+        """Send about so many trades again that were sent long ago."""
+        for _ in range(count):
+            cascades = self.market.markets[random.choice(self.symbols())].cascades
+            if cascades and not self.silent:
+                self.spread_again(cascades[random.randrange(len(cascades))])
+
+    def send_oversized(self, size: int) -> None:
+        """Send a text message of so many bytes to every connection."""
+        frame = text_frame(b'{"type":"oversized","padding":"'.ljust(size - 2, b".") + b'"}')
+        for client in list(self.connected()):
+            if client.outbox.put(frame, whatever_size=True):
+                self.sent_messages += 1
 
     # What a connection uses.
 
-    def enter(self, client: C) -> None:
-        """Take note of a connection whose handshake is done."""
-        self._clients[client] = None
-        self._tell()
-        client.unsubscribe_all = partial(self._unsubscribe_all, client)
-
-    def drop(self, client: C) -> None:
-        """Forget a connection."""
-        self._unsubscribe_all(client)
-        client.outbox.close()
-        self._clients.pop(client, None)
-        self._tell()
-
     def request(self, client: C, text: str) -> None:
         """Answer a message, unless the client sends more of them than it may."""
-        now = trio.current_time()
-        client.requests.append(now)
-        if len(client.requests) > self.requests_per_second and now - client.requests.popleft() < 1:
+        within = self.rules.message()
+        if self._asks_too_often(client):
+            if within:
+                self.rules.note(f"more messages of a connection than {self.requests_per_second} in 1 s")
+            within = False
+        if not within:
             client.leave(1008, "Too many requests")
             return
         self.receive(client, text)
         self.ledger.commit()
-        self._tell()
+        self.tell()
 
-    def _tell(self) -> None:
-        self.activity.set()
-        self.activity = trio.Event()
-
-    def _unsubscribe_all(self, client: C) -> None:
-        for topic in list(client.topics):
-            self.unsubscribe(client, topic)
+    def _asks_too_often(self, client: C) -> bool:
+        now = trio.current_time()
+        client.requests.append(now)
+        return len(client.requests) > self.requests_per_second and now - client.requests.popleft() < 1
 
     def step(self, fills: int) -> int:
         """Let the market make ``fills`` trades or a few more, send them, and return how many it made."""
         cascades = self.market.step(self.clock(), fills)
-        if not self.silent:
-            for cascade in cascades:
+        silent = self.silent
+        for cascade in cascades:
+            if self.enter_all:
+                self.enter_made(cascade)
+            if not silent:
                 self.spread(cascade)
+        if not silent:
             self._garble()
-            self.ledger.commit()
+        self.ledger.commit()
         return sum(len(cascade.fills) for cascade in cascades)
 
     def deliver_late(self) -> None:
@@ -273,24 +279,6 @@ class Venue(Condition[C], abc.ABC, Generic[C]):
     def _garble(self) -> None:
         if self.garbled:
             for payload in self.garbage():
-                self.garbage_messages += len(self._clients)
-                self.broadcast(self._clients, payload)
-
-    async def _run_market(self) -> NoReturn:
-        owed, last = 0.0, trio.current_time()
-        while True:
-            await trio.sleep(BEAT_SECS)
-            self.deliver_late()
-            now = trio.current_time()
-            fills_per_second = 0.0 if self.paused else self.rate / self.messages_per_fill
-            owed = min(owed + fills_per_second * (now - last), fills_per_second * _CATCH_UP_SECS + 1)
-            last = now
-            if owed >= 1:
-                owed -= self.step(int(owed))
-
-    async def _run_seconds(self) -> NoReturn:
-        while True:
-            await trio.sleep(1)
-            if not (self.paused or self.silent):
-                self.every_second()
-                self.ledger.commit()
+                clients = [client for client in self._clients if not client.frozen]
+                self.garbage_messages += len(clients)
+                self.broadcast(clients, payload)

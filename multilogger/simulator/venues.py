@@ -10,10 +10,10 @@ import trio
 
 from multilogger.simulator.binance import BinanceVenue
 from multilogger.simulator.coinbase import CoinbaseVenue
-from multilogger.simulator.faults import Fault
 from multilogger.simulator.instruments import listing
 from multilogger.simulator.ledger import Ledger
-from multilogger.simulator.market import Market
+from multilogger.simulator.market import MEMORY_TRADES, Market
+from multilogger.simulator.site import Fault
 from multilogger.simulator.venue import Venue
 
 VENUES: Final[dict[str, type[Venue[Any]]]] = {"coinbase": CoinbaseVenue, "binance": BinanceVenue}
@@ -52,6 +52,11 @@ class AnyVenue(Protocol):
         """Return what was sent; empty where a recording is played."""
         ...
 
+    @property
+    def violations(self) -> list[str]:
+        """Return what clients did that the exchange's rules forbid, in words."""
+        ...
+
     def pause(self) -> None:
         """Let market, periodic messages or recording rest, so that clients catch up."""
         ...
@@ -85,6 +90,8 @@ def demo_venues(
     *,
     host: str = "127.0.0.1",
     ports: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
+    memory_trades: int = MEMORY_TRADES,
+    enter_all: bool = False,
 ) -> list[AnyVenue]:
     """Return a simulated Coinbase Exchange and a simulated Binance spot, ten instruments each.
 
@@ -95,6 +102,8 @@ def demo_venues(
         ledger_dir: where the ledgers are written, after what earlier runs left; None keeps them in memory.
         host: the address to serve on.
         ports: WebSocket and REST port of each exchange; 0 takes a free one.
+        memory_trades: that each instrument remembers for REST.
+        enter_all: whether the ledgers have also those trades that were not sent, see ``Venue.enter_all``.
     """
     first = clock() // _ID_UNIT_NS
     coinbase = Market(
@@ -104,11 +113,16 @@ def demo_venues(
         resolution_ns=CoinbaseVenue.resolution_ns,
         # Nothing but its time tells two tickers apart on disk.
         pace_ns=CoinbaseVenue.resolution_ns,
+        memory_trades=memory_trades,
     )
     binance = Market(
-        seed + 1, listing("USDT", ""), first_trade_id=first, resolution_ns=BinanceVenue.resolution_ns
+        seed + 1,
+        listing("USDT", ""),
+        first_trade_id=first,
+        resolution_ns=BinanceVenue.resolution_ns,
+        memory_trades=memory_trades,
     )
-    return [
+    venues: list[Venue[Any]] = [
         CoinbaseVenue(
             coinbase,
             clock,
@@ -128,3 +142,6 @@ def demo_venues(
             rest_port=ports[1][1],
         ),
     ]
+    for venue in venues:
+        venue.enter_all = enter_all
+    return [*venues]

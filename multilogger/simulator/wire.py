@@ -13,6 +13,8 @@ from typing import Final, NoReturn
 
 import trio
 
+from multilogger.simulator.pipes import MemoryStream
+
 _TEXT: Final = 0x81
 """A final text frame, RFC 6455 §5.2."""
 _LENGTH_16: Final = 126
@@ -36,6 +38,7 @@ class SharedStream(trio.abc.Stream):
         self._transport = transport
         self._lock = trio.StrictFIFOLock()
         self._torn = False
+        self._frozen = False
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send ``data`` whole, after what others are sending.
@@ -43,12 +46,25 @@ class SharedStream(trio.abc.Stream):
         Raises:
             trio.BrokenResourceError: the peer went away, or an earlier call was cancelled amid a frame.
         """
-        async with self._lock:
-            if self._torn:
-                raise trio.BrokenResourceError("a frame was cut short")
-            self._torn = True
-            await self._transport.send_all(data)
-            self._torn = False
+        try:
+            # The transport has a checkpoint of its own; a second one for each message would be felt.
+            self._lock.acquire_nowait()
+        except trio.WouldBlock:
+            await self._lock.acquire()
+        try:
+            await self._send(data)
+        finally:
+            self._lock.release()
+
+    async def _send(self, data: bytes | bytearray | memoryview) -> None:
+        if self._frozen:
+            await trio.lowlevel.checkpoint()
+            return
+        if self._torn:
+            raise trio.BrokenResourceError("a frame was cut short")
+        self._torn = True
+        await self._transport.send_all(data)
+        self._torn = False
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until the transport takes data."""
@@ -56,8 +72,15 @@ class SharedStream(trio.abc.Stream):
             await self._transport.wait_send_all_might_not_block()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        """Receive from the transport."""
-        return await self._transport.receive_some(max_bytes)
+        """Receive from the transport; once frozen, only that the peer has gone."""
+        while True:
+            data = await self._transport.receive_some(max_bytes)
+            if not (self._frozen and data):
+                return data
+
+    def freeze(self) -> None:
+        """Let nothing through any more, in either direction, though the transport stays open."""
+        self._frozen = True
 
     async def aclose(self) -> None:
         """Close the transport."""
@@ -65,8 +88,10 @@ class SharedStream(trio.abc.Stream):
 
 
 def arm_reset(stream: trio.abc.Stream) -> None:
-    """Make the next close of a TCP stream a reset (RST) instead of an orderly end (FIN)."""
-    if isinstance(stream, trio.SocketStream):
+    """Make the next close of a stream a reset (RST) instead of an orderly end (FIN)."""
+    if isinstance(stream, MemoryStream):
+        stream.arm_reset()
+    elif isinstance(stream, trio.SocketStream):
         stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
@@ -78,7 +103,7 @@ class Outbox:
         limit: bytes that may wait; an exchange does not keep more for a slow client either.
     """
 
-    def __init__(self, stream: trio.abc.SendStream, limit: int) -> None:
+    def __init__(self, stream: SharedStream, limit: int) -> None:
         self.closed = False
         """Whether nothing is taken any more."""
         self.waiting = 0
@@ -89,9 +114,10 @@ class Outbox:
         self._filled = trio.Event()
         self._progress = trio.Event()
 
-    def put(self, frame: bytes) -> bool:
+    def put(self, frame: bytes, *, whatever_size: bool = False) -> bool:
         """Take an encoded frame; False if it does not fit, or the outbox is closed."""
-        if self.closed or self.waiting + len(frame) > self._limit:
+        fits = whatever_size or self.waiting + len(frame) <= self._limit
+        if self.closed or not fits:
             return False
         self.waiting += len(frame)
         self._frames.append(frame)
@@ -102,6 +128,11 @@ class Outbox:
         """Take nothing any more, and wake whoever waits for room."""
         self.closed = True
         self._progress.set()
+
+    def freeze(self) -> None:
+        """Take nothing any more, and let nothing through the stream in either direction."""
+        self.close()
+        self._stream.freeze()
 
     async def wait_below(self, size: int) -> None:
         """Wait until at most ``size`` bytes are waiting, or the outbox is closed."""

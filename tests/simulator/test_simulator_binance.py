@@ -250,7 +250,7 @@ def test_rest_pages_rise_from_an_id() -> None:
 
 
 def test_rest_errors_and_listing() -> None:
-    """Errors carry the exchange's codes; the listing tells status, tick and minimum; weights add up."""
+    """Errors carry the exchange's codes; the listing tells status, tick and minimum."""
     venue = BinanceVenue(binance().market, lambda: 1)
     assert ask(venue, "trades", symbol="NOPE")["code"] == -1121
     assert ask(venue, "trades")["code"] == -1102
@@ -259,6 +259,16 @@ def test_rest_errors_and_listing() -> None:
     assert rows["OLDUSDT"]["status"] == "BREAK"
     filters = {entry["filterType"]: entry for entry in rows["BTCUSDT"]["filters"]}
     assert filters["PRICE_FILTER"]["tickSize"] == "0.01"
-    answer = venue.answer(Request("/api/v3/exchangeInfo", {}, {}))
-    assert dict(answer.headers) == {"X-MBX-USED-WEIGHT-1M": str(25 * 3 + 20 * 2)}
     assert venue.answer(Request("/api/v3/nothing", {}, {})).status == 404
+
+
+async def test_rest_tells_the_weight_of_the_last_minute(autojump_clock: MockClock) -> None:
+    """Weights add up, request by request, and are forgotten after a minute."""
+    venue = binance()
+    used = []
+    for path, wait in (("exchangeInfo", 0), ("trades", 30), ("time", 31), ("nothing", 0)):
+        await trio.sleep(wait)
+        answer = await venue.reply(Request(f"/api/v3/{path}", {}, {}))
+        used.append(dict(answer.headers)["X-MBX-USED-WEIGHT-1M"])
+    assert used == ["20", "45", "26", "27"]
+    assert not venue.rules.violations

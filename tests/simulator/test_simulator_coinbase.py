@@ -8,6 +8,7 @@ import trio
 from simulator_peer import Peer, coinbase, connect
 from trio.testing import MockClock
 
+from multilogger.simulator import pulse
 from multilogger.simulator.coinbase import CoinbaseVenue
 from multilogger.simulator.ledger import Ledger
 from multilogger.simulator.rest import Request
@@ -169,7 +170,7 @@ async def test_a_ticker_on_two_connections_is_entered_once(
 async def test_heartbeats_come_every_second(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     """A quiet product is visibly alive, and tells its last trade id."""
     venue = coinbase()
-    nursery.start_soon(venue._run_seconds)
+    nursery.start_soon(pulse.run_seconds, venue)
     peer = await connect(nursery, venue)
     await peer.send(subscribe("BTC-USD", channels=["heartbeat"]))
     await trio.sleep(3.5)

@@ -235,6 +235,26 @@ def test_sealed_days_are_clean(tmp_path: Path, change: Callable[[Any], Any], fou
     assert any("sealed day in disorder" in sample for sample in result.tables["TRADES"].samples)
 
 
+def flag_backfilled(folder: Path) -> None:
+    """Flag all trades of the first day as fetched afterwards."""
+    edit(folder, "flags", lambda content: content.__setitem__(slice(None), b"\1\0\0\0" * (len(content) // 4)))
+
+
+@pytest.mark.parametrize("column", ["maker_order_id", "taker_order_id"])
+def test_fetched_trades_have_no_orders(tmp_path: Path, column: str) -> None:
+    """The history tells no order ids: trades flagged so have none, and one that has any is skewed."""
+    ledger = entered()
+    store(ledger, tmp_path)
+    folder = tmp_path / "coinbase" / "BTC-USD" / "TRADES"
+    flag_backfilled(folder)
+    assert counts(compare(ledger, tmp_path, "coinbase"), "TRADES") == {"skew": 15}
+    for name in ("maker_order_id", "taker_order_id"):
+        edit(folder, name, lambda content: content.__setitem__(slice(None), bytes(len(content))))
+    assert counts(compare(ledger, tmp_path, "coinbase"), "TRADES") == {}
+    edit(folder, column, flip)
+    assert counts(compare(ledger, tmp_path, "coinbase"), "TRADES") == {"skew": 1}
+
+
 def test_nanoseconds_count_for_the_order(tmp_path: Path) -> None:
     """Time must not decrease within a second either."""
     ledger = entered()

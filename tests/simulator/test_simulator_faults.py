@@ -203,7 +203,8 @@ async def test_a_refused_connection_is_reset() -> None:
 async def test_rest_speaks_http() -> None:
     """Queries and headers arrive, a client may close after one request, and nonsense hurts nobody."""
 
-    def echo(request: Request) -> Response:
+    async def echo(request: Request) -> Response:
+        await trio.lowlevel.checkpoint()
         return Response.of([request.path, dict(request.query), request.headers.get("x-unit")], 418)
 
     async with trio.open_nursery() as nursery:

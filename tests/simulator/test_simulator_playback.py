@@ -11,6 +11,7 @@ from trio.testing import MockClock
 from trio_websocket import open_websocket_url
 
 from multilogger.recording import Recorded
+from multilogger.simulator import pulse
 from multilogger.simulator.playback import PlaybackVenue, open_playback
 from multilogger.simulator.rest import Request
 from multilogger.simulator.venues import AnyVenue
@@ -40,7 +41,7 @@ async def test_frames_come_exactly_as_recorded(nursery: trio.Nursery, autojump_c
     """All frames come in order, byte for byte, once their symbols are subscribed; then nothing more."""
     venue = PlaybackVenue("binance", FRAMES, clock)
     nursery.start_soon(venue._play)
-    nursery.start_soon(venue.venue._run_seconds)
+    nursery.start_soon(pulse.run_seconds, venue.venue)
     peer = await connect(nursery, venue.venue, "/stream")
     assert await peer.ask(subscribe("BTCUSDT", "ETHUSDT", "币USDT")) == {"result": None, "id": 1}
     assert [text.encode() for text in await peer.gathered()] == [frame.payload for frame in FRAMES]

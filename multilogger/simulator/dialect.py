@@ -1,0 +1,81 @@
+"""What each simulated exchange says for itself, in its own protocol."""
+
+from __future__ import annotations
+
+import abc
+from typing import ClassVar, Generic, TypeVar
+
+from multilogger.simulator.client import Client
+from multilogger.simulator.market import Cascade
+from multilogger.simulator.rest import Request, Response
+from multilogger.simulator.rules import Rules
+from multilogger.simulator.wire import Outbox
+
+C = TypeVar("C", bound=Client)
+
+
+class Dialect(abc.ABC, Generic[C]):
+    """The protocol of one exchange: all of it is synchronous, but for what waits for a connection's age."""
+
+    name: ClassVar[str]
+    messages_per_fill: ClassVar[float]
+    """Data messages that a fill becomes, on average."""
+    requests_per_second: ClassVar[int]
+    """Client messages a second; more end the connection."""
+    ping_secs: float | None = None
+    """The server pings this often."""
+    pong_secs: float = 60.0
+    """A pong is due within this time."""
+    outbox_bytes: ClassVar[int] = 16 * 1024 * 1024
+    """A client for whom more is waiting is too slow, and cut."""
+
+    @abc.abstractmethod
+    def make_rules(self) -> Rules:
+        """Return what the exchange allows an address."""
+
+    @abc.abstractmethod
+    def admit(self, path: str, outbox: Outbox) -> C | None:
+        """Return a client for a handshake with this request target; None: there is no such path."""
+
+    @abc.abstractmethod
+    def receive(self, client: C, text: str) -> None:
+        """Answer a client's message."""
+
+    @abc.abstractmethod
+    async def attend(self, client: C) -> None:
+        """Enforce the rules that depend on a connection's age; cancelled when it ends."""
+
+    @abc.abstractmethod
+    def spread(self, cascade: Cascade) -> None:
+        """Send a cascade to those who subscribed it, and enter what was sent."""
+
+    @abc.abstractmethod
+    def enter_made(self, cascade: Cascade) -> None:
+        """Enter the trades of a cascade that have ever been subscribed, before they are sent."""
+
+    @abc.abstractmethod
+    def spread_again(self, cascade: Cascade) -> None:
+        """Send those trades of an older cascade again that the ledger has."""
+
+    @abc.abstractmethod
+    def every_second(self) -> None:
+        """Send what comes once a second, or once in ``period_secs``."""
+
+    @abc.abstractmethod
+    def answer(self, request: Request) -> Response:
+        """Answer a REST request that is within the rules."""
+
+    def weigh(self, request: Request) -> float:  # noqa: ARG002 - some exchanges count requests, whatever they are
+        """Return what a REST request weighs."""
+        return 1.0
+
+    def announce_shutdown(self) -> None:
+        """Tell the clients that they are about to be cut."""
+
+    @abc.abstractmethod
+    def garbage(self) -> list[bytes]:
+        """Return malformed messages; none of them may be taken for data."""
+
+    @abc.abstractmethod
+    def symbol_of(self, payload: bytes) -> str | None:
+        """Return the venue symbol that a data message of this exchange is about."""
