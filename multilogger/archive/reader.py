@@ -12,6 +12,7 @@ import attrs
 import numpy as np
 
 from multilogger.archive import tree
+from multilogger.archive.coverage import TableCoverage, coverage_of
 from multilogger.archive.instants import BEGINNING, END, Instant, describe, to_ns
 from multilogger.archive.merging import DayPart, day_rows
 from multilogger.archive.snapshot import open_day
@@ -186,6 +187,25 @@ class Archive:
             if part is not None:
                 parts.append(part)
         return _joined(place.table, parts, wanted)
+
+    def coverage(
+        self,
+        exchange: str,
+        symbol: str,
+        table: str,
+        start: Instant | None = None,
+        end: Instant | None = None,
+    ) -> TableCoverage:
+        """Return how much of a range of time was recorded, and what is missing.
+
+        The arguments are those of :meth:`read`. What lies before the symbol's first live time doesn't count.
+
+        Raises:
+            ArchiveError: nothing is known of it, or the range is none.
+        """
+        start_ns, end_ns = (None if it is None else to_ns(it) for it in (start, end))
+        (found,) = coverage_of(self.data, exchange, symbol, table, start_ns, end_ns)
+        return found
 
     def _check_exchange(self, exchange: str) -> None:
         known = self.exchanges()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
 from collections.abc import Callable, Iterable
 from datetime import date
@@ -25,6 +23,7 @@ from multilogger.archive.inventory import (
 from multilogger.archive.journal import check_journal
 from multilogger.archive.reader import EPOCH, Archive, open_archive
 from multilogger.archive.report import Counts, Problem, Progress, VerifyReport
+from multilogger.archive.running import logger_runs
 from multilogger.archive.snapshot import open_day
 from multilogger.archive.structure import Structure, look_at, within
 from multilogger.archive.tree import Place
@@ -77,23 +76,6 @@ def verify_archive(
         what = "".join(f" {asked}" for asked in (exchange, symbol, day) if asked is not None)
         raise ArchiveError(f"nothing to verify in {archive.data}{f' of{what}' if what else ''}")
     return VerifyReport(run.counts, tuple(run.problems), run.running)
-
-
-def logger_runs(data: Path) -> bool:
-    """Return whether a logger holds the data path. Tried with a lock that is let go of at once."""
-    try:
-        fd = os.open(Paths(data).lock, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise ArchiveError(f"{Paths(data).lock} can't be opened: {error.strerror}") from error
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
 
 
 @attrs.define(eq=False)

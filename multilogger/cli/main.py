@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from multilogger import __version__
-from multilogger.cli import check, demo, replay, run, seal, simulate, symbols, verify
+from multilogger.cli import check, coverage, demo, replay, run, seal, simulate, symbols, verify
 from multilogger.errors import MultiloggerError, StartupError
 
-_COMMANDS: Final = (run, demo, check, symbols, verify, seal, replay, simulate)
+_COMMANDS: Final = (run, demo, check, symbols, verify, coverage, seal, replay, simulate)
 
 EXIT_FAILED: Final = 1
 EXIT_UNUSABLE: Final = 2

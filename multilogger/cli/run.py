@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import random
+from functools import partial
 from typing import Any
 
 from multilogger.cli.common import (
@@ -40,6 +41,7 @@ def main(arguments: argparse.Namespace) -> int:
         stop_requested=signalled,
         clock=wall_clock,
         random=random.Random(),  # noqa: S311 - jitter, no secret
+        read_config=partial(read_config, arguments.config),
     )
     favour_the_event_loop()
     run_trio(run_tree, plan)

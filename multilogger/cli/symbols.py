@@ -17,7 +17,7 @@ from multilogger.cli.common import add_config_option, make_exchange, read_config
 from multilogger.config import Config
 from multilogger.connection.http import open_http_client
 from multilogger.connection.link import make_connector
-from multilogger.errors import ListingError
+from multilogger.errors import RestError
 from multilogger.exchanges.base import Exchange, Services
 from multilogger.symbols.instruments import SymbolInfo
 from multilogger.symbols.mapper import SymbolMapper, load_mapper
@@ -62,19 +62,19 @@ def main(arguments: argparse.Namespace) -> int:
     mapper = load_mapper(config.logger.mappings)
     mapper.add(listed)
     _print(_chosen(listed, mapper, arguments.query), mapper)
-    failures = {name: listing for name, listing in listings.items() if isinstance(listing, ListingError)}
+    failures = {name: listing for name, listing in listings.items() if isinstance(listing, RestError)}
     for name, failure in sorted(failures.items()):
         sys.stderr.write(f"multilogger: {name}: no listing: {failure}\n")
     return 1 if failures else 0
 
 
-async def _fetch_all(config: Config, names: list[str]) -> dict[str, list[SymbolInfo] | ListingError]:
-    listings: dict[str, list[SymbolInfo] | ListingError] = {}
+async def _fetch_all(config: Config, names: list[str]) -> dict[str, list[SymbolInfo] | RestError]:
+    listings: dict[str, list[SymbolInfo] | RestError] = {}
 
     async def fetch(exchange: Exchange) -> None:
         try:
             listings[exchange.id] = await exchange.fetch_symbols()
-        except ListingError as failure:
+        except RestError as failure:
             listings[exchange.id] = failure
 
     async with open_http_client() as http, trio.open_nursery() as nursery:
