@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import structlog
 import trio
 
 from multilogger.connection.backoff import Backoff
 from multilogger.connection.pool import Pool, check_capacity
+from multilogger.connection.protocols import Coverage
 from multilogger.connection.refusals import report_refusals
-from multilogger.errors import ListingError
+from multilogger.errors import RestError
 from multilogger.exchanges.base import Exchange
 from multilogger.stats import ExchangeState, ExchangeStats
 from multilogger.symbols.instruments import SymbolInfo
@@ -42,7 +45,9 @@ async def run_exchange(
         stats.state = ExchangeState.RUNNING
         while True:
             listed = await fetch_listing(exchange, backoff, stats)
+            recorded = pool.symbols
             follow_listing(exchange, pool, listed, explicit, stats)
+            note_listing(recorded, pool.symbols, listed, pool.coverage)
             await trio.sleep(LISTING_SECS)
 
 
@@ -51,7 +56,7 @@ async def fetch_listing(exchange: Exchange, backoff: Backoff, stats: ExchangeSta
     while True:
         try:
             listed = await exchange.fetch_symbols()
-        except ListingError as failure:
+        except RestError as failure:
             delay = backoff.next()
             stats.detail = f"no symbol listing: {failure}"
             again = round(delay, 1)
@@ -82,6 +87,24 @@ def follow_listing(
     pool.update(wanted)
     # After the pool, which has just forgotten what the exchange said of symbols nobody asks for any more.
     stats.set_aside.update(reasons)
+
+
+def note_listing(
+    recorded: Sequence[str], wanted: Sequence[str], listed: Sequence[SymbolInfo], coverage: Coverage
+) -> None:
+    """Tell the ledger what a listing says of the symbols that it ends, or brings back.
+
+    Args:
+        recorded: the symbols until now.
+        wanted: those from now on; what is wanted trades.
+        listed: the listing.
+        coverage: the ledger.
+    """
+    gone = set(recorded).difference(wanted)
+    trading = {info.symbol: info.active for info in listed}
+    coverage.not_listed(sorted(gone.difference(trading)))
+    coverage.halted(sorted(symbol for symbol in gone if not trading.get(symbol, True)))
+    coverage.listed_again(wanted)
 
 
 def _unlisted(symbol: str, exchange: Exchange, stats: ExchangeStats) -> str:

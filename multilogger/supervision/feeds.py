@@ -2,50 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 import trio
 
+from multilogger.notes import ANY, OFFLINE, CoverageNote, CoverageState, Note, closed, gap_note
+from multilogger.quality.recorded import SLACK_NS
 from multilogger.stats import ExchangeState, Stats
-from multilogger.storage.notes import CoverageNote, Note, closed, gap_note, offline_note
 from multilogger.supervision.gate import Gate
-from multilogger.supervision.restart import keep_alive
 
-Lives = Mapping[str, Callable[[], Awaitable[None]]]
-"""What runs each exchange once, by its name."""
 AddNotes = Callable[[list[Note]], None]
 """Has notes journalled with the next commit; must not block."""
 
 
+class Exchanges(Protocol):
+    """What is run: :class:`multilogger.supervision.roster.Roster`."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of the exchanges that are to run now."""
+        ...
+
+    async def run(self) -> NoReturn:
+        """Run them; ends by cancellation."""
+        ...
+
+
+class Ledger(Protocol):
+    """What keeps an exchange's coverage: :class:`multilogger.quality.coverage.CoverageBook`."""
+
+    def pause(self, cause: str, at_ns: int) -> None:
+        """Take note that all connections have ended, to be opened again later."""
+        ...
+
+
 async def run_exchanges(
-    lives: Lives, stats: Stats, gate: Gate, add_notes: AddNotes, clock: Callable[[], int]
+    exchanges: Exchanges,
+    ledgers: Callable[[], Iterable[Ledger]],
+    stats: Stats,
+    gate: Gate,
+    add_notes: AddNotes,
+    clock: Callable[[], int],
 ) -> NoReturn:
     """Run all exchanges while the gate is open, again after each pause; ends by cancellation alone.
 
     A pause is an orderly end of all connections: each hands over its last rows. What the exchanges' lives
-    share between their connections, such as the last trade ids, outlives it: so ids that were missed count as
-    gaps afterwards.
+    share between their connections, such as the last trade ids, outlives it: so ids that were missed are
+    known afterwards.
 
     Args:
-        lives: the enabled exchanges.
+        exchanges: the enabled exchanges.
+        ledgers: returns those of the exchanges that have run.
         stats: shows which state they are in.
         gate: says when to pause.
         add_notes: takes the coverage notes of the pauses.
         clock: nanoseconds since the epoch, on the scale of event times.
     """
-    names = list(lives)
     while True:
         async with trio.open_nursery() as feeds:
             if not gate.reason:
-                for name, life in lives.items():
-                    feeds.start_soon(keep_alive, life, stats.exchange(name))
+                feeds.start_soon(exchanges.run)
             await gate.wait_closed()
-            start_ns = clock()
+            start_ns, cause = clock(), gate.cause
             feeds.cancel_scope.cancel()
-        with _noted_as_gap(names, gate.cause, start_ns, add_notes, clock):
-            await _show_until_open(names, stats, gate)
+        for ledger in ledgers():
+            ledger.pause(cause, start_ns)
+        with _noted_as_gap(exchanges.names, cause, start_ns, add_notes, clock):
+            await _show_until_open(exchanges.names, stats, gate)
+
+
+def endings(
+    stopped_ns: int, open_coverage: Iterable[CoverageNote], newest_ns: Mapping[str, int]
+) -> dict[str, int]:
+    """Return when the last run ended for exchanges that it left by a crash, nanoseconds since the epoch.
+
+    Their connections may have been dead for longer, and nobody lived to notice. What is certain is that they
+    brought data up to the newest row.
+
+    Args:
+        stopped_ns: when the last run is known to have recorded anything.
+        open_coverage: the intervals that are open, among them those of a crash.
+        newest_ns: event time of the newest row on disk by exchange.
+    """
+    crashed = {note.exchange for note in open_coverage if note.end_ns is None and not _is_offline(note)}
+    return {name: min(stopped_ns, newest_ns.get(name, stopped_ns)) for name in crashed}
 
 
 def note_offline(
@@ -53,20 +95,44 @@ def note_offline(
     stopped_ns: int,
     started_ns: int,
     add_notes: AddNotes,
-    open_gaps: Iterable[CoverageNote] = (),
+    open_coverage: Sequence[CoverageNote] = (),
+    ended_ns: Mapping[str, int] | None = None,
 ) -> None:
-    """Note that nothing was recorded between two runs, and close what the last one left open.
+    """Note that nothing was recorded between two runs, and end what the last one left open.
+
+    A run that ended in order has left a gap open: nothing was recorded until now. After a crash the last rows
+    before its end may be missing, too. Of exchanges that are no longer enabled the gap goes on.
 
     Args:
         names: the enabled exchanges.
         stopped_ns: when the last run is known to have recorded, nanoseconds since the epoch; 0 if none has.
         started_ns: when this one begins to.
         add_notes: takes the notes.
-        open_gaps: gaps that the last run began: they end with it, for what follows is a gap of its own.
+        open_coverage: the intervals that are open, with what was said over them since, in that order.
+        ended_ns: when it ended for exchanges that it left by a crash; ``stopped_ns`` for others.
     """
-    if stopped_ns:
-        ended = [closed(gap, stopped_ns) for gap in open_gaps]
-        add_notes([*ended, *(offline_note(name, stopped_ns, started_ns) for name in names)])
+    if not stopped_ns:
+        return
+    offline = {note.exchange: note for note in open_coverage if _is_offline(note)}
+    crashed = endings(stopped_ns, open_coverage, ended_ns or {})
+    notes: list[Note] = []
+    for note in open_coverage:
+        if not _is_offline(note):
+            # A gap goes on while anything was recorded, what was live no longer than it was heard of.
+            live = note.state is CoverageState.LIVE
+            at_ns = crashed.get(note.exchange, stopped_ns) - SLACK_NS if live else stopped_ns
+            notes.append(closed(note, at_ns) if note.end_ns is None else note)
+    enabled = set(names)
+    for name in sorted(enabled.union(crashed)):
+        since_ns = crashed[name] - SLACK_NS if name in crashed else stopped_ns
+        gap = offline.get(name) or gap_note(name, OFFLINE, since_ns, None)
+        notes.append(closed(gap, started_ns) if name in enabled else gap)
+    add_notes(notes)
+
+
+def _is_offline(note: CoverageNote) -> bool:
+    """Return whether it is an exchange's open gap since the end of a run."""
+    return (note.symbol, note.cause, note.end_ns) == (ANY, OFFLINE, None)
 
 
 async def _show_until_open(names: Sequence[str], stats: Stats, gate: Gate) -> None:

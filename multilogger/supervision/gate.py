@@ -8,8 +8,8 @@ from typing import Final
 import structlog
 import trio
 
+from multilogger.notes import DISK_FULL
 from multilogger.stats import Stats
-from multilogger.storage.notes import DISK_FULL
 
 log = structlog.get_logger(__name__)
 

@@ -11,33 +11,42 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+import attrs
 import structlog
 import trio
 
+from multilogger.config import SupervisionConfig
 from multilogger.errors import StartupError
 from multilogger.stats import ExchangeState, ExchangeStats
 
 log = structlog.get_logger(__name__)
 
-QUICK_RESTARTS: Final = 5
-"""So many restarts within :data:`WINDOW_SECS` are quick; the next one waits."""
-WINDOW_SECS: Final = 300.0
 QUICK_DELAY_SECS: Final = 1.0
-DOWN_DELAY_SECS: Final = 60.0
 
 
 class Intensity:
     """How often something restarted lately, on the event loop's clock."""
 
-    def __init__(self) -> None:
-        self._restarts: deque[float] = deque(maxlen=QUICK_RESTARTS)
+    def __init__(self, policy: SupervisionConfig) -> None:
+        self._restarts: deque[float] = deque(maxlen=policy.quick_restarts)
+        self._window = policy.restart_window_secs
 
     def exceeded(self) -> bool:
         """Note a restart; return whether there were too many within the window."""
         now = trio.current_time()
-        full = len(self._restarts) == QUICK_RESTARTS and now - self._restarts[0] < WINDOW_SECS
+        full = len(self._restarts) == self._restarts.maxlen
+        exceeded = full and (not self._restarts or now - self._restarts[0] < self._window)
         self._restarts.append(now)
-        return full
+        return exceeded
+
+
+@attrs.frozen
+class Failure:
+    """How the life of an exchange ended."""
+
+    words: str
+    misconfigured: bool = False
+    """It is the configuration's fault, which no restart mends."""
 
 
 def causes(failure: Exception) -> list[Exception]:
@@ -47,35 +56,38 @@ def causes(failure: Exception) -> list[Exception]:
     return [failure]
 
 
-async def keep_alive(life: Callable[[], Awaitable[None]], stats: ExchangeStats) -> None:
+async def contain(life: Callable[[], Awaitable[None]], exchange: str) -> Failure:
+    """Run an exchange's ``life`` until it ends, and return how; a bug is logged with its traceback."""
+    try:
+        await life()
+    except Exception as failure:
+        found = causes(failure)
+        words = "; ".join(f"{type(cause).__name__}: {cause}" for cause in found)
+        if all(isinstance(cause, StartupError) for cause in found):
+            return Failure(words, misconfigured=True)
+        log.exception("exchange failed", exchange=exchange, why=words)
+        return Failure(words)
+    return Failure("ended without an error")
+
+
+async def keep_alive(
+    life: Callable[[], Awaitable[None]], stats: ExchangeStats, policy: SupervisionConfig
+) -> None:
     """Run an exchange's ``life`` again whenever it ends; returns only by cancellation.
 
-    After :data:`QUICK_RESTARTS` within :data:`WINDOW_SECS` the exchange is marked down and tried again
-    each :data:`DOWN_DELAY_SECS`. One that can't run as configured is down at once.
+    After ``quick_restarts`` within ``restart_window_secs`` the exchange is marked down and tried again each
+    ``down_secs``. One that can't run as configured is down at once.
     """
-    intensity = Intensity()
+    intensity = Intensity(policy)
     while True:
         stats.state, stats.detail = ExchangeState.STARTING, ""
-        try:
-            await life()
-            stats.detail = "ended without an error"
-        except Exception as failure:  # noqa: BLE001 - the one place where a bug is contained: see above
-            misconfigured = _report(failure, stats)
-        else:
-            misconfigured = False
+        failure = await contain(life, stats.name)
+        stats.detail = failure.words
         stats.restarts += 1
-        down = misconfigured or intensity.exceeded()
+        exceeded = intensity.exceeded()
+        down = failure.misconfigured or exceeded
         if down:
             stats.state = ExchangeState.DOWN
-            log.error("exchange down", exchange=stats.name, why=stats.detail, again_in_secs=DOWN_DELAY_SECS)
-        await trio.sleep(DOWN_DELAY_SECS if down else QUICK_DELAY_SECS)
-
-
-def _report(failure: Exception, stats: ExchangeStats) -> bool:
-    """Log a failure; return whether it is the configuration's fault, which no restart mends."""
-    found = causes(failure)
-    stats.detail = "; ".join(f"{type(cause).__name__}: {cause}" for cause in found)
-    if all(isinstance(cause, StartupError) for cause in found):
-        return True
-    log.error("exchange failed", exchange=stats.name, why=stats.detail, exc_info=failure)
-    return False
+            again = policy.down_secs
+            log.error("exchange down", exchange=stats.name, why=stats.detail, again_in_secs=again)
+        await trio.sleep(policy.down_secs if down else QUICK_DELAY_SECS)

@@ -30,7 +30,7 @@ async def note_stop(requested: StopRequested, stopping: trio.Event) -> None:
     stopping.set()
 
 
-@attrs.frozen
+@attrs.define
 class Drain:
     """What is left to do after a stop was requested, and how long it may take."""
 
@@ -38,9 +38,14 @@ class Drain:
     scope: trio.CancelScope
     """Encloses feeds and writer."""
     secs: float
+    clock: Callable[[], int]
+    """Nanoseconds since the epoch, on the scale of event times."""
+    began_ns: int | None = None
+    """When the feeds were told to end."""
 
     async def begin_when_stopping(self, feeds: trio.CancelScope) -> None:
         """Cancel ``feeds`` once a stop is requested; feeds and writer are then over within ``secs``."""
         await self.stopping.wait()
+        self.began_ns = self.clock()
         self.scope.deadline = trio.current_time() + self.secs
         feeds.cancel()

@@ -13,43 +13,61 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 import attrs
+import httpx
 import structlog
 import trio
 
-from multilogger.batch import Batch, SymbolTable
+from multilogger.batch import Batch
 from multilogger.config import Config
 from multilogger.config.policy import ExchangePolicy, storage_policy
-from multilogger.connection.backoff import Backoff
-from multilogger.connection.feed import Feed
+from multilogger.connection.budget import Budgets
 from multilogger.connection.http import open_http_client
-from multilogger.connection.link import make_connector
-from multilogger.connection.pool import Pool, check_capacity
-from multilogger.exchanges.base import Exchange, Services
+from multilogger.connection.link import OpenStream, make_connector
+from multilogger.connection.pool import check_capacity
+from multilogger.errors import ConfigError
+from multilogger.exchanges.base import Exchange
 from multilogger.health.app import serve_health
-from multilogger.quality.filter import QualityFilter
+from multilogger.quality.recorded import SLACK_NS
 from multilogger.stats import Stats
+from multilogger.storage.blocking import RunBlocking
 from multilogger.storage.store import Store
 from multilogger.storage.writer import run_writer
-from multilogger.supervision.exchange import run_exchange
-from multilogger.supervision.feeds import note_offline, run_exchanges
+from multilogger.supervision.feeds import endings, note_offline, run_exchanges
 from multilogger.supervision.gate import Gate
+from multilogger.supervision.life import Memories, Surroundings, make_succession, newest_row_ns
 from multilogger.supervision.opening import open_store
 from multilogger.supervision.permissions import check_groups
+from multilogger.supervision.reload import Loaded, Reloader, reload_on_hangup
+from multilogger.supervision.roster import Roster, Settings
 from multilogger.supervision.shutdown import Drain, StopRequested, note_stop
 from multilogger.symbols.mapper import load_mapper
 from multilogger.symbols.select import explicit_symbols
-from multilogger.tables import MD
 
 log = structlog.get_logger(__name__)
 
+_DAY_SECS: Final = 86_400
 _BATCHES_IN_FLIGHT: Final = 64
 """Hand-overs that may wait for the writer before connections stop reading: about a second's worth."""
+
+
+class Network(Protocol):
+    """How exchanges are reached, where not over the network of this machine."""
+
+    @property
+    def open_stream(self) -> OpenStream:
+        """Return what opens a byte stream to a host and port."""
+        ...
+
+    @property
+    def transport(self) -> httpx.AsyncBaseTransport:
+        """Return what makes HTTP requests."""
+        ...
 
 
 @attrs.frozen(kw_only=True)
@@ -62,8 +80,12 @@ class Plan:
     clock: Callable[[], int]
     """Nanoseconds since the epoch: of receive stamps, counters and health."""
     calendar: Callable[[], int] | None = None
-    """The same for the storage, which closes days by it; that of ``clock`` by default."""
+    """The same on the scale of event times: the storage closes days by it; that of ``clock`` by default."""
     random: random.Random
+    network: Network | None = None
+    run_blocking: RunBlocking = trio.to_thread.run_sync
+    read_config: Callable[[], Config] | None = None
+    """Reads the configuration anew at each SIGHUP; without it the program does not listen to that signal."""
     stats: Stats = attrs.field()
 
     @stats.default
@@ -71,8 +93,8 @@ class Plan:
         return Stats(started_ns=self.clock())
 
     @property
-    def storage_clock(self) -> Callable[[], int]:
-        """What day it is for the storage."""
+    def event_clock(self) -> Callable[[], int]:
+        """What time it is for the exchanges."""
         return self.calendar or self.clock
 
 
@@ -95,7 +117,7 @@ async def run_tree(
     """
     policies = storage_policy(plan.config)
     check_groups(policies)
-    explicit = explicit_by_name(plan)
+    loaded = worked_out(plan.config, plan.exchange_types)
     stopping = trio.Event()
     async with trio.open_nursery() as root:
         # Listening from the beginning: a signal during recovery ends the run in order, too.
@@ -104,13 +126,13 @@ async def run_tree(
         if plan.config.health.enabled:
             address = await root.start(serve_health, plan.stats, plan.config, plan.clock)
         gate = Gate(plan.stats, plan.clock)
-        store = await open_store(partial(opened_store, plan, policies), gate, stopping)
+        store = await open_store(partial(opened_store, plan, policies), gate, stopping, plan.run_blocking)
         if store is None:
             task_status.started(address)
         else:
-            async with closing(store):
+            async with closing(store, plan.run_blocking):
                 task_status.started(address)
-                await write_feeds(plan, store, explicit, gate, stopping)
+                await write_feeds(plan, store, loaded, gate, stopping)
         log.info("stopped", rows=plan.stats.writer.rows)
         root.cancel_scope.cancel()
 
@@ -123,92 +145,151 @@ def opened_store(plan: Plan, policies: Mapping[str, ExchangePolicy]) -> Store:
         settings,
         plan.stats.writer,
         plan.clock,
-        calendar=plan.storage_clock,
+        calendar=plan.event_clock,
         policies=policies,
         in_process=settings.applier == "thread",
     )
 
 
 @asynccontextmanager
-async def closing(store: Store) -> AsyncIterator[None]:
+async def closing(store: Store, run_blocking: RunBlocking) -> AsyncIterator[None]:
     """Close the store after the block, whatever ends it: that can't be cancelled."""
     try:
         yield
     finally:
         with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(store.close)
+            await run_blocking(store.close)
 
 
-def explicit_by_name(plan: Plan) -> dict[str, list[str]]:
-    """Return, for each enabled exchange, the venue symbols that are configured by name.
+def worked_out(config: Config, exchange_types: Mapping[str, type[Exchange]]) -> Loaded:
+    """Return a configuration with the venue symbols that each enabled exchange has by name.
 
     Raises:
         ConfigError: the mapping file has faults.
         StartupError: more symbols are configured by name than the configured connections can carry.
     """
-    mapper = load_mapper(plan.config.logger.mappings)
-    explicit: dict[str, list[str]] = {}
-    for name, settings in plan.config.exchanges.items():
+    mapper = load_mapper(config.logger.mappings)
+    exchanges: dict[str, Settings] = {}
+    for name, settings in config.exchanges.items():
         if settings.enabled:
-            exchange = plan.exchange_types[name](settings)
-            explicit[name] = explicit_symbols(settings.symbols, exchange, mapper)
-            check_capacity(exchange, len(explicit[name]))
-    return explicit
+            exchange = exchange_types[name](settings)
+            explicit = explicit_symbols(settings.symbols, exchange, mapper)
+            check_capacity(exchange, len(explicit))
+            exchanges[name] = Settings(settings, tuple(explicit))
+    check_ages(config)
+    return Loaded(config, exchanges)
 
 
-async def write_feeds(
-    plan: Plan, store: Store, explicit: Mapping[str, list[str]], gate: Gate, stopping: trio.Event
-) -> None:
+def check_ages(config: Config) -> None:
+    """Check that what is asked for of the past is also accepted.
+
+    Raises:
+        ConfigError: it would be set aside for its age, a line for each exchange.
+    """
+    most = config.storage.accept_days_back * _DAY_SECS
+    faults = [
+        f"exchanges.{name}.backfill_max_age_secs: expected at most {most}, the {most // _DAY_SECS} days of "
+        f"storage.accept_days_back, got {settings.backfill_max_age_secs:g}"
+        for name, settings in config.exchanges.items()
+        if settings.enabled and settings.backfill and settings.backfill_max_age_secs > most
+    ]
+    if faults:
+        raise ConfigError(faults)
+
+
+async def write_feeds(plan: Plan, store: Store, loaded: Loaded, gate: Gate, stopping: trio.Event) -> None:
     """Run the writer and, inside it, the feeds."""
     send, receive = trio.open_memory_channel[Batch](_BATCHES_IN_FLIGHT)
     async with trio.open_nursery() as writing:
+        writer = partial(
+            run_writer,
+            store,
+            receive,
+            plan.config,
+            plan.stats.writer,
+            gate=gate,
+            run_blocking=plan.run_blocking,
+        )
         # Started means looked at the disk: where there is no room, no connection is opened.
-        await writing.start(partial(run_writer, store, receive, plan.config, plan.stats.writer, gate=gate))
+        await writing.start(writer)
         # The send end encloses the feeds: once they are gone it closes, and the writer drains and returns.
         with send:
-            drain = Drain(stopping, writing.cancel_scope, plan.config.logger.shutdown_secs)
-            await run_feeds(plan, store, explicit, send, gate, drain)
+            drain = Drain(stopping, writing.cancel_scope, plan.config.logger.shutdown_secs, plan.event_clock)
+            await run_feeds(plan, store, loaded, send, gate, drain)
 
 
 async def run_feeds(
-    plan: Plan,
-    store: Store,
-    explicit: Mapping[str, list[str]],
-    send: trio.MemorySendChannel[Batch],
-    gate: Gate,
-    drain: Drain,
+    plan: Plan, store: Store, loaded: Loaded, send: trio.MemorySendChannel[Batch], gate: Gate, drain: Drain
 ) -> None:
     """Run all exchanges, but for pauses, until a stop is requested."""
-    async with open_http_client() as http, trio.open_nursery() as feeds:
-        services = Services(http_get=http.get, connector=make_connector(plan.clock))
-        lives = {}
-        for name, symbols in explicit.items():
-            exchange = plan.exchange_types[name](plan.config.exchanges[name], services)
-            lives[name] = exchange_life(plan, store, send, exchange, symbols)
+    budgets = Budgets()
+    transport = plan.network.transport if plan.network is not None else None
+    async with open_http_client(transport) as http, trio.open_nursery() as feeds:
+        open_coverage = store.open_coverage
+        names = {note.exchange for note in open_coverage}
+        newest = {name: ns for name in names if (ns := newest_row_ns(store, name)) is not None}
+        ended_ns = endings(store.stopped_ns, open_coverage, newest)
+        open_stream = plan.network.open_stream if plan.network is not None else trio.open_tcp_stream
+        around = Surroundings(
+            exchange_types=plan.exchange_types,
+            data_path=plan.config.logger.data_path,
+            buffer_size=plan.config.logger.buffer_size,
+            policy=plan.config.supervision,
+            stats=plan.stats,
+            store=store,
+            send=send,
+            http=http,
+            budgets=budgets,
+            connector=make_connector(
+                plan.clock, open_stream=open_stream, budgets=budgets, stats=plan.stats.exchange
+            ),
+            clock=plan.clock,
+            calendar=plan.event_clock,
+            chance=plan.random,
+            run_blocking=plan.run_blocking,
+            ended_ns=ended_ns,
+            refused=lambda problem: note_refusal(plan.stats, problem),
+        )
+        memories = Memories(around)
+        roster = Roster(
+            loaded.exchanges,
+            partial(make_succession, around, memories),
+            plan.stats,
+            plan.config.supervision,
+            memories.close,
+        )
+        if plan.read_config is not None:
+            await feeds.start(reload_on_hangup, reloader(plan, loaded, roster))
+        feeds.start_soon(budgets.run)
         feeds.start_soon(drain.begin_when_stopping, feeds.cancel_scope)
-        note_offline(lives, store.stopped_ns, plan.storage_clock(), store.add_notes, store.open_gaps)
-        await run_exchanges(lives, plan.stats, gate, store.add_notes, plan.storage_clock)
+        clock, add_notes = plan.event_clock, store.add_notes
+        await memories.recall(loaded.exchanges)
+        note_offline(roster.names, store.stopped_ns, clock(), add_notes, open_coverage, ended_ns)
+        try:
+            await run_exchanges(roster, memories.books, plan.stats, gate, add_notes, clock)
+        finally:
+            # What was under way to us then was not read any more.
+            ended_at_ns = (drain.began_ns or clock()) - SLACK_NS
+            for book in memories.books():
+                book.close(ended_at_ns)
 
 
-def exchange_life(
-    plan: Plan, store: Store, send: trio.MemorySendChannel[Batch], exchange: Exchange, explicit: list[str]
-) -> Callable[[], Awaitable[None]]:
-    """Return what runs one exchange, and again after a failure or a pause.
+def reloader(plan: Plan, loaded: Loaded, roster: Roster) -> Reloader:
+    """Return what reads the configuration anew."""
+    return Reloader(partial(reloaded, plan), loaded, roster, plan.stats)
 
-    Symbol numbers and the last trade ids outlive both; connections do not.
+
+def reloaded(plan: Plan) -> Loaded:
+    """Return the configuration as it is now; blocks for the moment that reading some files takes.
+
+    Raises:
+        StartupError: it has faults.
     """
-    stats = plan.stats.exchange(exchange.id)
-    symbols = SymbolTable(exchange.id)
-    quality = QualityFilter(
-        symbols,
-        stats,
-        last_trade_ids=store.last_trade_ids(exchange.id),
-        last_md=store.last_rows(exchange.id, MD),
-    )
-    feed = Feed(symbols=symbols, stats=stats, quality=quality, send=send)
+    read = plan.read_config or (lambda: plan.config)
+    return worked_out(read(), plan.exchange_types)
 
-    async def life() -> None:
-        pool = Pool(exchange, feed, plan.config.logger.buffer_size, plan.random)
-        await run_exchange(exchange, pool, explicit, Backoff(plan.random), stats)
 
-    return life
+def note_refusal(stats: Stats, problem: str) -> None:
+    """Show why new settings were not kept; empty if they were."""
+    if problem:
+        stats.reload_problem = problem

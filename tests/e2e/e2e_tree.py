@@ -15,7 +15,7 @@ import httpx
 import trio
 from structlog.testing import capture_logs
 
-from multilogger.config import load_config
+from multilogger.config import Config, load_config
 from multilogger.exchanges.base import Exchange
 from multilogger.exchanges.catalog import exchange_types
 from multilogger.simulator.compare import Comparison, compare
@@ -54,6 +54,8 @@ async def simulated(ledger: Path, *, rate: float = 400.0, seed: int = 3) -> Asyn
             async with trio.open_nursery() as nursery:
                 for venue in demo_venues(seed, rate, time.time_ns, ledger):
                     assert isinstance(venue, Venue)
+                    # What a client misses, it can ask for: to be complete is to have that, too.
+                    venue.enter_all = True
                     venues[venue.name] = await nursery.start(venue.run)
                 yield venues
                 nursery.cancel_scope.cancel()
@@ -111,6 +113,10 @@ class Run:
             now = self.messages()
             quiet, before = (quiet + 1, now) if now == before else (0, now)
 
+    async def complete(self) -> None:
+        """Wait until all missed trades are filled in that are known to be missed."""
+        await wait_until(lambda: not any(stats.missing for stats in self.stats.exchanges.values()))
+
     async def get(self, path: str) -> httpx.Response:
         """Ask the health server."""
         host, port = self.address
@@ -135,6 +141,7 @@ def make_plan(
     stop: Callable[[], Awaitable[None]],
     settings: Settings | None = None,
     types: Mapping[str, type[Exchange]] | None = None,
+    read_config: Callable[[], Config] | None = None,
 ) -> Plan:
     """Return a plan that records ``venues``, quick to tell and to write; ``settings`` are dotted keys."""
     chosen: dict[str, object] = {
@@ -159,6 +166,7 @@ def make_plan(
         stop_requested=stop,
         clock=time.time_ns,
         random=random.Random(5),
+        read_config=read_config,
     )
 
 
@@ -170,17 +178,19 @@ async def recording(
     types: Mapping[str, type[Exchange]] | None = None,
     *,
     resume: bool = True,
+    read_config: Callable[[], Config] | None = None,
 ) -> AsyncIterator[Run]:
     """Run the logger around a block; at its end the markets rest, and the logger stops in order."""
     for venue in venues.values():
         venue.paused = venue.paused and not resume
     stop = trio.Event()
-    plan = make_plan(venues, data, stop.wait, settings, types)
+    plan = make_plan(venues, data, stop.wait, settings, types, read_config)
     async with trio.open_nursery() as nursery:
         address = await nursery.start(run_tree, plan)
         run = Run(plan, venues, address, stop)
         yield run
         await run.settle()
+        await run.complete()
         with trio.fail_after(plan.config.logger.shutdown_secs):
             stop.set()
             await wait_until(lambda: not nursery.child_tasks)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import time
+from collections.abc import Iterable
 from typing import Any, cast
 
 import attrs
@@ -17,7 +19,7 @@ from multilogger.errors import StartupError
 from multilogger.exchanges.coinbase import Coinbase, CoinbaseConfig
 from multilogger.records import ExchangeId
 from multilogger.stats import ExchangeStats
-from multilogger.supervision.exchange import NOT_LISTED, follow_listing
+from multilogger.supervision.exchange import NOT_LISTED, follow_listing, note_listing
 from multilogger.symbols.instruments import QuoteType, SymbolInfo
 
 WORDS = "Failed to subscribe: OLD-USD is not a valid product"
@@ -39,6 +41,34 @@ def listed(*symbols: str, active: bool = True) -> list[SymbolInfo]:
     ]
 
 
+class Ledger:
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, ...]] = []
+
+    def released(self, symbols: Iterable[str]) -> None:
+        """Note it."""
+        self._note("released", symbols)
+
+    def not_listed(self, symbols: Iterable[str]) -> None:
+        """Note it."""
+        self._note("not listed", symbols)
+
+    def halted(self, symbols: Iterable[str]) -> None:
+        """Note it."""
+        self._note("halted", symbols)
+
+    def listed_again(self, symbols: Iterable[str]) -> None:
+        """Note it."""
+        self._note("listed", symbols)
+
+    def _note(self, what: str, symbols: Iterable[str]) -> None:
+        named = tuple(symbols)
+        if named:
+            self.told.append((what, *named))
+
+
 class Bench:
     """An exchange with a pool that is never run: what it would carry can be asked."""
 
@@ -51,13 +81,23 @@ class Bench:
         self.stats = ExchangeStats("coinbase")
         send, self._receive = trio.open_memory_channel[Batch](1)
         table = SymbolTable(ExchangeId.COINBASE)
-        feed = Feed(symbols=table, stats=self.stats, quality=cast("Any", None), send=send)
+        self.ledger = Ledger()
+        feed = Feed(
+            symbols=table,
+            stats=self.stats,
+            quality=cast("Any", None),
+            coverage=cast("Any", self.ledger),
+            calendar=time.time_ns,
+            send=send,
+        )
         self.pool = Pool(self.exchange, feed, 100, random.Random(1))
         self.pool.update(self.explicit)
 
     def follow(self, listing: list[SymbolInfo]) -> None:
         """Let a listing arrive."""
+        recorded = self.pool.symbols
         follow_listing(self.exchange, self.pool, listing, self.explicit, self.stats)
+        note_listing(recorded, self.pool.symbols, listing, self.pool.coverage)
 
     async def reject(self, symbol: str, words: str) -> None:
         """Let the exchange reject a symbol."""
@@ -122,3 +162,20 @@ def test_too_many_listed() -> None:
     with pytest.raises(StartupError, match="3 symbols do not fit: 1 connections of at most 2 symbols"):
         bench.follow(listed("BTC-USD", "ETH-USD", "SOL-USD"))
     assert bench.carried == ["BTC-USD"]
+
+
+def test_the_ledger_hears_of_the_listing() -> None:
+    """What is gone from the listing, what stopped trading and what trades again have a word each."""
+    bench = Bench(("*-USD",))
+    bench.follow(listed("BTC-USD", "ETH-USD", "SOL-USD"))
+    bench.ledger.told.clear()
+    bench.follow([*listed("BTC-USD"), *listed("ETH-USD", active=False)])
+    assert bench.ledger.told == [
+        ("released", "ETH-USD", "SOL-USD"),
+        ("not listed", "SOL-USD"),
+        ("halted", "ETH-USD"),
+        ("listed", "BTC-USD"),
+    ]
+    bench.ledger.told.clear()
+    bench.follow(listed("BTC-USD", "ETH-USD"))
+    assert bench.ledger.told == [("listed", "BTC-USD", "ETH-USD")]

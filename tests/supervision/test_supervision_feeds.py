@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from typing import NoReturn
 
 import attrs
 import pytest
 import trio
 import trio.testing
 
+from multilogger.config import SupervisionConfig
+from multilogger.notes import CoverageNote, CoverageState, Note, closed, gap_note, offline_note
 from multilogger.stats import ExchangeState, Stats
-from multilogger.storage.notes import CoverageNote, Note, closed, gap_note, offline_note
 from multilogger.supervision.feeds import note_offline, run_exchanges
 from multilogger.supervision.gate import Gate
+from multilogger.supervision.restart import keep_alive
 
 SECOND = 1_000_000_000
 HAND_OVER_SECS = 2.0
@@ -33,7 +37,10 @@ class Feeds:
     began: list[str] = attrs.field(factory=list)
     ended: list[str] = attrs.field(factory=list)
     notes: list[Note] = attrs.field(factory=list)
+    pauses: list[tuple[str, int]] = attrs.field(factory=list)
+    """Cause and second of the pauses that the ledgers were told of."""
     gate: Gate = attrs.field(init=False)
+    names: Sequence[str] = ("alpha", "beta")
 
     def __attrs_post_init__(self) -> None:
         """Make the gate."""
@@ -50,11 +57,23 @@ class Feeds:
                 await trio.sleep(HAND_OVER_SECS)
             self.ended.append(name)
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Run both."""
+    async def run(self) -> NoReturn:
+        """Run both, as a roster does."""
+        async with trio.open_nursery() as nursery:
+            for name in self.names:
+                life, stats = partial(self.live, name), self.stats.exchange(name)
+                nursery.start_soon(keep_alive, life, stats, SupervisionConfig())
+        raise AssertionError("lives never end")
+
+    def pause(self, cause: str, at_ns: int) -> None:
+        """Take note of a pause, as a ledger does."""
+        assert sorted(self.ended)[-2:] == ["alpha", "beta"] or not self.began
+        self.pauses.append((cause, at_ns // SECOND))
+
+    async def run_gated(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run both while the gate lets them."""
         task_status.started()
-        lives = {"alpha": lambda: self.live("alpha"), "beta": lambda: self.live("beta")}
-        await run_exchanges(lives, self.stats, self.gate, self.notes.extend, now_ns)
+        await run_exchanges(self, lambda: [self], self.stats, self.gate, self.notes.extend, now_ns)
 
     @property
     def states(self) -> set[tuple[ExchangeState, str]]:
@@ -77,7 +96,7 @@ class Feeds:
 async def running(feeds: Feeds) -> AsyncIterator[None]:
     """Run the feeds around a block; at its end they are stopped."""
     async with trio.open_nursery() as nursery:
-        await nursery.start(feeds.run)
+        await nursery.start(feeds.run_gated)
         await trio.testing.wait_all_tasks_blocked()
         yield
         nursery.cancel_scope.cancel()
@@ -125,6 +144,7 @@ async def test_the_pause_is_noted(autojump_clock: trio.testing.MockClock) -> Non
         await trio.sleep(10)
         assert feeds.noted()[2:] == [("alpha", "disk full", 0, 10), ("beta", "disk full", 0, 10)]
     assert len(feeds.notes) == 4
+    assert [cause for cause, _ in feeds.pauses] == ["disk full"]
 
 
 async def test_opened_while_the_exchanges_end(autojump_clock: trio.testing.MockClock) -> None:
@@ -191,9 +211,49 @@ def test_time_between_runs_is_noted() -> None:
     assert feeds.noted() == [("alpha", "offline", 0, 3), ("beta", "offline", 0, 3)]
 
 
+def noted_at_start(*still_open: CoverageNote, names: Sequence[str] = ("alpha",)) -> list[Note]:
+    """Return what a start at 50 s notes after a stop at 20 s."""
+    notes: list[Note] = []
+    note_offline(names, 20 * SECOND, 50 * SECOND, notes.extend, still_open)
+    return notes
+
+
+def live_note(start_secs: int) -> CoverageNote:
+    """Return that a table of alpha is live."""
+    return CoverageNote("alpha", "A", "MD", CoverageState.LIVE, "", start_secs * SECOND, None)
+
+
 def test_gap_of_a_run_that_ended_in_it_is_closed() -> None:
     """A pause that the last run did not survive ends with that run."""
-    notes: list[Note] = []
     gap = gap_note("alpha", "disk full", SECOND, None)
-    note_offline(["alpha"], 2 * SECOND, 5 * SECOND, notes.extend, [gap])
-    assert notes == [closed(gap, 2 * SECOND), offline_note("alpha", 2 * SECOND, 5 * SECOND)]
+    assert noted_at_start(gap) == [
+        closed(gap, 20 * SECOND),
+        offline_note("alpha", 19 * SECOND, 50 * SECOND),
+    ]
+
+
+def test_an_orderly_end_began_the_gap_until_now() -> None:
+    """The run that ended in order has said when; the gap lasts as long as the exchange is not recorded."""
+    gap = gap_note("alpha", "offline", 18 * SECOND, None)
+    assert noted_at_start(gap) == [closed(gap, 50 * SECOND)]
+    assert noted_at_start(gap, names=()) == []
+
+
+def test_what_was_live_at_a_crash() -> None:
+    """It ends a second before the last sign of life, and what was said over it since is said again."""
+    live = live_note(5)
+    gap = CoverageNote("alpha", "A", "MD", CoverageState.GAP, "lost", 8 * SECOND, 9 * SECOND)
+    assert noted_at_start(live, gap) == [
+        closed(live, 19 * SECOND),
+        gap,
+        offline_note("alpha", 19 * SECOND, 50 * SECOND),
+    ]
+
+
+def test_an_exchange_that_is_no_longer_enabled() -> None:
+    """After a crash its gap goes on until it is enabled again."""
+    live = live_note(5)
+    assert noted_at_start(live, names=()) == [
+        closed(live, 19 * SECOND),
+        gap_note("alpha", "offline", 19 * SECOND, None),
+    ]

@@ -6,9 +6,12 @@ import pytest
 import trio
 import trio.testing
 
+from multilogger.config import SupervisionConfig
 from multilogger.errors import StartupError
 from multilogger.stats import ExchangeState, ExchangeStats
-from multilogger.supervision.restart import DOWN_DELAY_SECS, QUICK_RESTARTS, Intensity, causes, keep_alive
+from multilogger.supervision.restart import Intensity, causes, keep_alive
+
+POLICY = SupervisionConfig()
 
 
 class Life:
@@ -26,11 +29,11 @@ class Life:
         await trio.sleep_forever()
 
 
-async def lived(life: Life, secs: float) -> ExchangeStats:
+async def lived(life: Life, secs: float, policy: SupervisionConfig = POLICY) -> ExchangeStats:
     """Keep a life alive for some virtual seconds; return its exchange's counters."""
     stats = ExchangeStats("coinbase")
     with trio.move_on_after(secs):
-        await keep_alive(life, stats)
+        await keep_alive(life, stats, policy)
     return stats
 
 
@@ -54,15 +57,15 @@ async def test_groups_of_failures_are_contained_too(autojump_clock: trio.testing
 
 async def test_too_many_restarts_mark_the_exchange_down(autojump_clock: trio.testing.MockClock) -> None:
     """After the quick restarts it waits, and comes back when the fault is gone."""
-    failures = [KeyError(str(number)) for number in range(QUICK_RESTARTS + 1)]
+    failures = [KeyError(str(number)) for number in range(POLICY.quick_restarts + 1)]
     life = Life(*failures)
     stats = await lived(life, 30)
     assert stats.state is ExchangeState.DOWN
-    assert len(life.began) == QUICK_RESTARTS + 1
+    assert len(life.began) == POLICY.quick_restarts + 1
     again = Life(*failures)
-    stats = await lived(again, 30 + DOWN_DELAY_SECS)
+    stats = await lived(again, 30 + POLICY.down_secs)
     assert stats.state is ExchangeState.STARTING
-    assert len(again.began) == QUICK_RESTARTS + 2
+    assert len(again.began) == POLICY.quick_restarts + 2
 
 
 async def test_a_fault_of_the_configuration_is_down_at_once(autojump_clock: trio.testing.MockClock) -> None:
@@ -73,19 +76,28 @@ async def test_a_fault_of_the_configuration_is_down_at_once(autojump_clock: trio
     assert "900 symbols do not fit" in stats.detail
 
 
+async def test_the_intensity_is_configured(autojump_clock: trio.testing.MockClock) -> None:
+    """Without quick restarts the first failure marks it down, for as long as configured."""
+    policy = SupervisionConfig(quick_restarts=0, down_secs=7)
+    life = Life(KeyError("a"), KeyError("b"))
+    stats = await lived(life, 10, policy)
+    assert life.began == [life.began[0], pytest.approx(life.began[0] + 7)]
+    assert stats.state is ExchangeState.DOWN
+
+
 async def test_cancellation_passes(autojump_clock: trio.testing.MockClock) -> None:
     """A cancelled exchange is not restarted."""
     life = Life()
     with trio.move_on_after(5) as scope:
-        await keep_alive(life, ExchangeStats("coinbase"))
+        await keep_alive(life, ExchangeStats("coinbase"), POLICY)
     assert scope.cancelled_caught
     assert len(life.began) == 1
 
 
 async def test_old_restarts_are_forgotten(autojump_clock: trio.testing.MockClock) -> None:
     """Only restarts within the window count."""
-    intensity = Intensity()
-    for _ in range(3 * QUICK_RESTARTS):
+    intensity = Intensity(POLICY)
+    for _ in range(3 * POLICY.quick_restarts):
         assert not intensity.exceeded()
         await trio.sleep(100)
 
