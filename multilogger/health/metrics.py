@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from multilogger import __version__
 from multilogger.config import Config
 from multilogger.health.families import counter, gauge
+from multilogger.health.feed_metrics import feed_metrics
 from multilogger.health.judgement import Status, age_secs
 from multilogger.health.status import build_status
 from multilogger.health.writer_metrics import writer_metrics
@@ -54,6 +55,7 @@ class StatsCollector(Collector):
         yield from _process_metrics(self._stats)
         yield from _status_metrics(self._stats, self._config, now_ns)
         yield from _exchange_metrics(exchanges, now_ns)
+        yield from feed_metrics(exchanges)
         yield from _connection_metrics(exchanges, now_ns)
         yield from writer_metrics(self._stats.writer, now_ns)
 
@@ -84,6 +86,9 @@ def _process_metrics(stats: Stats) -> Iterator[Metric]:
     yield gauge(
         "start_time_seconds", "When the logger started, since the epoch.", value=stats.started_ns / 1e9
     )
+    yield counter("reloads", "Times that the configuration was reloaded.", value=stats.reloads)
+    words = "1 while the last reload has changed nothing, or was taken back."
+    yield gauge("reload_problem", words, value=stats.reload_problem != "")
 
 
 def _status_metrics(stats: Stats, config: Config, now_ns: int) -> Iterator[Metric]:
@@ -135,6 +140,7 @@ def _connection_metrics(exchanges: Iterable[ExchangeStats], now_ns: int) -> Iter
     state = gauge("connection_state", "1 for the present state of the connection.", *labels, "state")
     messages = counter("connection_messages", "Data frames received.", *labels)
     reconnects = counter("connection_reconnects", "Times the connection was opened again.", *labels)
+    renewals = counter("connection_renewals", "Of these, those without an interruption.", *labels)
     symbols = gauge("connection_symbols", "Symbols assigned to the connection.", *labels)
     age = gauge("connection_last_message_age_seconds", "Time since the newest data frame.", *labels)
     for exchange in exchanges:
@@ -144,7 +150,8 @@ def _connection_metrics(exchanges: Iterable[ExchangeStats], now_ns: int) -> Iter
                 state.add_metric([*names, known.value], link.state is known)
             messages.add_metric(names, link.messages)
             reconnects.add_metric(names, link.reconnects)
+            renewals.add_metric(names, link.renewals)
             symbols.add_metric(names, link.symbols)
             if link.last_data_ns:
                 age.add_metric(names, age_secs(link.last_data_ns, now_ns))
-    yield from (state, messages, reconnects, symbols, age)
+    yield from (state, messages, reconnects, renewals, symbols, age)

@@ -27,6 +27,9 @@ class HealthReport:
     """Why it is not healthy, a line each."""
     started_ns: int
     uptime_secs: float
+    reloads: int
+    reload_problem: str
+    """Why the last reload of the configuration changed nothing, or was taken back; empty if it went well."""
     exchanges: dict[str, ExchangeHealth]
     writer: WriterHealth
 
@@ -38,6 +41,7 @@ class HealthReport:
             "version": __version__,
             "started": iso_time(self.started_ns),
             "uptime_secs": round(self.uptime_secs, 1),
+            "reload": {"count": self.reloads, "problem": self.reload_problem},
             "exchanges": {name: exchange.to_json() for name, exchange in self.exchanges.items()},
             "writer": self.writer.to_json(),
         }
@@ -66,19 +70,21 @@ def build_status(stats: Stats, config: Config, now_ns: int, rates: Mapping[str, 
     }
     newest = max((exchange.last_data_ns for exchange in counters.values()), default=0)
     silence = 0.0 if writer.paused else age_secs(max(newest, began_ns), now_ns)
-    status, reasons = _overall(exchanges, writer, silence)
+    status, reasons = _overall(exchanges, writer, stats.reload_problem, silence)
     return HealthReport(
         status=status,
         reasons=tuple(reasons),
         started_ns=stats.started_ns,
         uptime_secs=max(0, now_ns - stats.started_ns) / 1e9,
+        reloads=stats.reloads,
+        reload_problem=stats.reload_problem,
         exchanges=exchanges,
         writer=writer,
     )
 
 
 def _overall(
-    exchanges: Mapping[str, ExchangeHealth], writer: WriterHealth, silence_secs: float
+    exchanges: Mapping[str, ExchangeHealth], writer: WriterHealth, reload_problem: str, silence_secs: float
 ) -> tuple[Status, list[str]]:
     reasons = [
         f"{name}: {exchange.detail}"
@@ -86,6 +92,8 @@ def _overall(
         if exchange.detail and not (writer.paused and exchange.state is ExchangeState.PAUSED)
     ]
     reasons += writer.problems
+    if reload_problem:
+        reasons.append(f"configuration not reloaded: {reload_problem}")
     if not exchanges:
         reasons.append("no exchange is enabled")
     if silence_secs > NO_DATA_SECS:

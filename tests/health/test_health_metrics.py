@@ -7,7 +7,7 @@ from math import inf
 from pathlib import Path
 
 import pytest
-from health_samples import SECOND, START, make_config, make_stats
+from health_samples import SECOND, START, make_config, make_stats, make_whole
 from prometheus_client.parser import text_string_to_metric_families
 
 from multilogger.health.metrics import make_registry, render
@@ -28,6 +28,8 @@ def busy_stats() -> Stats:
     alpha.ignored["heartbeat"] = 8
     alpha.gaps, alpha.duplicates = 2, 9
     alpha.set_aside["LUNA"] = "no such product"
+    make_whole(alpha)
+    stats.reloads, stats.reload_problem = 19, "no such exchange"
     writer = stats.writer
     writer.rows = 11
     writer.oldest_pending_ns = NOW - SECOND // 2
@@ -64,6 +66,32 @@ def scrape(stats: Stats) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
         ("ignored_total", {"exchange": "alpha", "kind": "heartbeat"}, 8),
         ("duplicates_total", {"exchange": "alpha"}, 9),
         ("missing_trades", {"exchange": "alpha"}, 2),
+        ("renewals_total", {"exchange": "alpha"}, 20),
+        ("connection_renewals_total", {"exchange": "alpha", "connection": "alpha-0"}, 20),
+        ("resubscribes_total", {"exchange": "alpha"}, 21),
+        ("looks_total", {"exchange": "alpha"}, 22),
+        ("moves_total", {"exchange": "alpha"}, 23),
+        ("deaf", {"exchange": "alpha"}, 1),
+        ("deaf", {"exchange": "beta"}, 0),
+        ("suspect_rows_total", {"exchange": "alpha", "reason": "price jump"}, 24),
+        ("broken_rows_total", {"exchange": "alpha"}, 25),
+        ("breakers", {"exchange": "alpha", "state": "open"}, 1),
+        ("breakers", {"exchange": "alpha", "state": "half-open"}, 0),
+        ("breakers", {"exchange": "alpha", "state": "closed"}, 1),
+        ("breakers", {"exchange": "beta", "state": "open"}, 0),
+        ("breaker_openings_total", {"exchange": "alpha"}, 5),
+        ("trades_to_backfill", {"exchange": "alpha"}, 26),
+        ("backfilled_trades_total", {"exchange": "alpha"}, 27),
+        ("given_up_trades_total", {"exchange": "alpha"}, 28),
+        ("backfill_problem", {"exchange": "alpha"}, 1),
+        ("backfill_problem", {"exchange": "beta"}, 0),
+        ("budget_amount", {"exchange": "alpha", "budget": "rest/60s"}, 4800),
+        ("budget_used", {"exchange": "alpha", "budget": "rest/60s"}, 29),
+        ("budget_waiting", {"exchange": "alpha", "budget": "rest/60s"}, 30),
+        ("budget_spent_total", {"exchange": "alpha", "budget": "rest/60s"}, 31),
+        ("budget_held_back_seconds", {"exchange": "alpha", "budget": "rest/60s"}, 32.5),
+        ("reloads_total", {}, 19),
+        ("reload_problem", {}, 1),
         ("symbols", {"exchange": "alpha"}, 500),
         ("symbols_set_aside", {"exchange": "alpha"}, 1),
         ("last_message_age_seconds", {"exchange": "alpha"}, 2),
@@ -73,7 +101,8 @@ def scrape(stats: Stats) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
         ("exchange_state", {"exchange": "beta", "state": "running"}, 1),
         ("status", {"status": "healthy"}, 0),
         ("status", {"status": "unhealthy"}, 1),
-        ("exchange_status", {"exchange": "alpha", "status": "healthy"}, 1),
+        ("exchange_status", {"exchange": "beta", "status": "healthy"}, 1),
+        ("exchange_status", {"exchange": "alpha", "status": "degraded"}, 1),
         ("rows_durable_total", {}, 11),
         ("writer_lag_seconds", {}, 0.5),
         ("commit_seconds_bucket", {"le": "0.001"}, 2),
@@ -114,8 +143,9 @@ def test_values(name: str, labels: dict[str, str], value: float) -> None:
 def test_all_well_with_the_storage() -> None:
     """Conditions are 0, and a disk that does not fill lasts for ever."""
     samples = scrape(make_stats(NOW, alpha=1))
-    names = ("paused", "journal_problem", "apply_problem", "apply_lag_seconds", "disk_days_left")
-    assert [samples[f"multilogger_{name}", frozenset()] for name in names] == [0, 0, 0, 0, inf]
+    names = ("paused", "journal_problem", "apply_problem", "apply_lag_seconds", "reload_problem")
+    assert [samples[f"multilogger_{name}", frozenset()] for name in names] == [0, 0, 0, 0, 0]
+    assert samples["multilogger_disk_days_left", frozenset()] == inf
 
 
 def test_no_age_before_the_first_message() -> None:

@@ -35,14 +35,25 @@ def test_the_documented_shape() -> None:
         "last_message": "2025-01-25T10:30:45Z",
         "last_message_age_secs": 1.0,
         "reconnects": 0,
+        "renewals": 0,
         "restarts": 0,
+        "resubscribes": 0,
+        "looks": 0,
+        "moves": 0,
         "duplicates": 0,
         "gaps": 0,
+        "backfill": {"missing": 0, "backfilled": 0, "given_up": 0, "problem": ""},
         "refused": {},
         "set_aside": {},
+        "deaf": {},
+        "suspect": {},
+        "broken_rows": 0,
+        "breakers": {},
+        "budgets": {},
     }
     assert shown["writer"]["status"] == "healthy"
     assert (shown["started"], shown["uptime_secs"]) == ("2025-01-25T10:30:00Z", 46.0)
+    assert shown["reload"] == {"count": 0, "problem": ""}
 
 
 @pytest.mark.parametrize("age_secs", [0, 9.9, 10])
