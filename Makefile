@@ -72,7 +72,7 @@ async: $(STAMP)
 	@git ls-files -z --cached --others --exclude-standard '*.py' | xargs -0 -n 12 -P "$$(nproc)" \
 	  $(BIN)/python -m flake8_async --enable=ASYNC \
 	  --disable=ASYNC127,ASYNC910,ASYNC911,ASYNC912,ASYNC913 \
-	  --startable-in-context-manager=run,serve_rest,serve_health,run_tree,run_writer,signalled,watch_space
+	  --startable-in-context-manager=run,serve_rest,serve_health,run_tree,run_writer,signalled,watch_space,reload_on_hangup,run_gated
 
 types: $(STAMP)
 	@$(BIN)/mypy

@@ -31,12 +31,16 @@ overrides = {
     for key, value in urls.items()
 }
 logger = subprocess.Popen(["multilogger"], env={**os.environ, **overrides})
-wait_for("/health", lambda: subprocess.run([sys.executable, "-m", "multilogger.health.probe"]).returncode == 0)
+wait_for(
+    "/health", lambda: subprocess.run([sys.executable, "-m", "multilogger.health.probe"]).returncode == 0
+)
 columns = wait_for("column files", lambda: sorted(DATA.glob("*/*/TRADES/trade_time.*.bin")))
 logger.send_signal(signal.SIGTERM)
 status = logger.wait(timeout=15)
 simulation.send_signal(signal.SIGTERM)
 simulation.wait(timeout=15)
 rows = sum(file.stat().st_size // 4 for file in columns)
-print(f"image: user {os.getuid()}, /health answered, {len(columns)} TRADES files with {rows} rows in {DATA}, exit {status}")
+print(
+    f"image: user {os.getuid()}, /health answered, {len(columns)} TRADES files with {rows} rows in {DATA}, exit {status}"
+)
 sys.exit(status or os.getuid() == 0 or not rows)

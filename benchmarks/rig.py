@@ -18,18 +18,19 @@ import trio
 import trustme
 
 from benchmarks.blaster import symbols
-from multilogger.batch import Batch, SymbolTable
+from multilogger.batch import Batch
 from multilogger.config import Config, ExchangeConfig, LoggerConfig, StorageConfig
-from multilogger.connection.feed import Feed
+from multilogger.connection.budget import Budgets
 from multilogger.connection.http import open_http_client
 from multilogger.connection.link import make_connector
 from multilogger.connection.pool import Pool
 from multilogger.exchanges.base import Exchange, Services
 from multilogger.exchanges.catalog import BUILT_IN
-from multilogger.quality.filter import QualityFilter
-from multilogger.stats import ExchangeStats, WriterStats
+from multilogger.stats import ExchangeStats, Stats, WriterStats
 from multilogger.storage.store import Store
 from multilogger.storage.writer import run_writer
+from multilogger.supervision.life import Memories, Surroundings
+from multilogger.supervision.roster import Settings
 
 MEASURED_CPU, BLASTER_CPU = 0, 1
 
@@ -126,13 +127,29 @@ async def log_while(
     config = Config(logger=LoggerConfig(data_path=data), storage=StorageConfig())
     running = Logger(ExchangeStats(kind.id), WriterStats())
     store = Store.open(data, config.storage, running.writer, time.time_ns)
-    table = SymbolTable(kind.id)
-    quality = QualityFilter(table, running.stats, last_trade_ids={}, last_md={})
     send, receive = trio.open_memory_channel[Batch](64)
     connector = make_connector(time.time_ns, tls=trust(tls))
     async with open_http_client() as http, trio.open_nursery() as nursery:
+        around = Surroundings(
+            exchange_types={kind.id: kind},
+            data_path=data,
+            buffer_size=config.logger.buffer_size,
+            policy=config.supervision,
+            stats=Stats(started_ns=time.time_ns(), exchanges={kind.id: running.stats}),
+            store=store,
+            send=send,
+            http=http,
+            budgets=Budgets(),
+            connector=connector,
+            clock=time.time_ns,
+            calendar=time.time_ns,
+            chance=random.Random(1),
+            run_blocking=trio.to_thread.run_sync,
+            ended_ns={},
+            refused=print,
+        )
         exchange = kind(settings, Services(http_get=http.get, connector=connector))
-        feed = Feed(symbols=table, stats=running.stats, quality=quality, send=send)
+        feed = Memories(around).of(kind.id, Settings(settings, ())).feed
         pool = Pool(exchange, feed, config.logger.buffer_size, random.Random(1))
         nursery.start_soon(partial(run_writer, store, receive, config, running.writer, gate=NeverPaused()))
         nursery.start_soon(pool.run)

@@ -30,10 +30,10 @@ from multilogger.exchanges.catalog import BUILT_IN
 from multilogger.stats import ExchangeStats
 
 
-async def no_http(url: str, params: object = None) -> bytes:
+async def no_http(url: str, params: object = None, *, weight: float = 1.0) -> bytes:
     """Refuse: nothing here needs HTTP."""
     await trio.lowlevel.checkpoint()
-    raise AssertionError(f"GET {url} {params}")
+    raise AssertionError(f"GET {url} {params} of weight {weight}")
 
 
 async def files(exchange: str, endpoint: str, count: int, tls: Tls | None) -> float:
