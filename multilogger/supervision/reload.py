@@ -70,10 +70,11 @@ class Reloader:
         log.info("reloaded", exchanges=sorted(loaded.exchanges))
         self._roster.change(loaded.exchanges)
 
-    def note(self, problem: str) -> None:
-        """Take note of how the trial of an exchange's new settings went; empty if well."""
-        if problem:
-            self._stats.reload_problem = problem
+
+def note_trial(stats: Stats, problem: str) -> None:
+    """Show how the trial of an exchange's new settings went; ``problem`` is empty if well."""
+    if problem:
+        stats.reload_problem = problem
 
 
 async def reload_on_hangup(

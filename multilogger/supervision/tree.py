@@ -43,7 +43,7 @@ from multilogger.supervision.gate import Gate
 from multilogger.supervision.life import Memories, Surroundings, make_succession, newest_row_ns
 from multilogger.supervision.opening import open_store
 from multilogger.supervision.permissions import check_groups
-from multilogger.supervision.reload import Loaded, Reloader, reload_on_hangup
+from multilogger.supervision.reload import Loaded, Reloader, note_trial, reload_on_hangup
 from multilogger.supervision.roster import Roster, Settings
 from multilogger.supervision.shutdown import Drain, StopRequested, note_stop
 from multilogger.symbols.mapper import load_mapper
@@ -248,7 +248,7 @@ async def run_feeds(
             chance=plan.random,
             run_blocking=plan.run_blocking,
             ended_ns=ended_ns,
-            refused=lambda problem: note_refusal(plan.stats, problem),
+            refused=partial(note_trial, plan.stats),
         )
         memories = Memories(around)
         roster = Roster(
@@ -258,8 +258,11 @@ async def run_feeds(
             plan.config.supervision,
             memories.close,
         )
-        if plan.read_config is not None:
-            await feeds.start(reload_on_hangup, reloader(plan, loaded, roster))
+        if (read_config := plan.read_config) is not None:
+            reader = Reloader(
+                lambda: worked_out(read_config(), plan.exchange_types), loaded, roster, plan.stats
+            )
+            await feeds.start(reload_on_hangup, reader)
         feeds.start_soon(budgets.run)
         feeds.start_soon(drain.begin_when_stopping, feeds.cancel_scope)
         clock, add_notes = plan.event_clock, store.add_notes
@@ -272,24 +275,3 @@ async def run_feeds(
             ended_at_ns = (drain.began_ns or clock()) - SLACK_NS
             for book in memories.books():
                 book.close(ended_at_ns)
-
-
-def reloader(plan: Plan, loaded: Loaded, roster: Roster) -> Reloader:
-    """Return what reads the configuration anew."""
-    return Reloader(partial(reloaded, plan), loaded, roster, plan.stats)
-
-
-def reloaded(plan: Plan) -> Loaded:
-    """Return the configuration as it is now; blocks for the moment that reading some files takes.
-
-    Raises:
-        StartupError: it has faults.
-    """
-    read = plan.read_config or (lambda: plan.config)
-    return worked_out(read(), plan.exchange_types)
-
-
-def note_refusal(stats: Stats, problem: str) -> None:
-    """Show why new settings were not kept; empty if they were."""
-    if problem:
-        stats.reload_problem = problem

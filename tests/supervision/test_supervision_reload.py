@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -16,7 +17,7 @@ from multilogger.errors import ConfigError
 from multilogger.exchanges.coinbase import CoinbaseConfig
 from multilogger.stats import Stats
 from multilogger.supervision.generations import Succession
-from multilogger.supervision.reload import Loaded, Reloader
+from multilogger.supervision.reload import Loaded, Reloader, note_trial
 from multilogger.supervision.roster import Roster, Settings
 
 POLICY = SupervisionConfig(probation_secs=10)
@@ -71,7 +72,11 @@ class Rig:
     def make(self, name: str, settings: Settings) -> Succession[Settings]:
         """Return an exchange's succession."""
         return Succession(
-            name, settings, lambda it: Recorder(name, it, self.events), POLICY, self.reloader.note
+            name,
+            settings,
+            lambda it: Recorder(name, it, self.events),
+            POLICY,
+            partial(note_trial, self.stats),
         )
 
 
