@@ -21,6 +21,8 @@ from multilogger.tables import TABLES, Array, Table
 
 LATE: Final = ".multilogger/late"
 NOTHING: Final[Array] = np.empty(0, np.int64)
+_MARKER: Final = "manifest.removed.tmp"
+"""The manifest of a day that is being removed, or was a short time ago."""
 
 
 @attrs.frozen(order=True)
@@ -85,7 +87,9 @@ class Tree:
             files = live_days.get(place, {})
             generation = _generation(files)
             switching = [f"bin.{generation}.tmp"] if generation else []
-            live = self._read(files, [*switching, "bin"], place, kept, even=even)
+            # A day that no checkpoint knows any more is removed to its end by a later pass, not by the start.
+            removing = not generation and _MARKER in files
+            live = self._read(files, [*switching, "bin"], place, kept, even=even and not removing)
             late_files = late_days.get(place, {})
             late = self._read(late_files, [f"{generation}.bin"], place, kept, even=even)
             if len(live) + len(late):
@@ -93,7 +97,7 @@ class Tree:
                 found[place] = Seen(generation, live, late)
             if even:
                 # The manifests of removed days stay a while, by another name.
-                left = [it for it in files if it.endswith(".tmp") and it != "manifest.removed.tmp"]
+                left = [it for it in files if it.endswith(".tmp") and it != _MARKER]
                 assert not left, f"{place}: left over after a start: {left}"
         self._known = kept
         return found
