@@ -19,8 +19,8 @@ from benchmarks.rig import Logger, blasting, configured, log_while, one_core
 from multilogger.batch import RowBuffer, SymbolTable
 from multilogger.cli.common import favour_the_event_loop
 from multilogger.exchanges.base import Event
-from multilogger.exchanges.binance import Binance
-from multilogger.exchanges.binance_adapter import BinanceAdapter
+from multilogger.exchanges.binance.adapter import BinanceAdapter
+from multilogger.exchanges.binance.spot import Binance
 from multilogger.stats import ExchangeStats
 from multilogger.tables import TRADES
 

@@ -7,8 +7,8 @@ from typing import Final
 
 from multilogger.errors import StartupError
 from multilogger.exchanges.base import Exchange
-from multilogger.exchanges.binance import Binance
-from multilogger.exchanges.coinbase import Coinbase
+from multilogger.exchanges.binance.spot import Binance
+from multilogger.exchanges.coinbase.exchange import Coinbase
 
 GROUP: Final = "multilogger.exchanges"
 """The entry point group; an entry's name is the exchange's name in the configuration."""

@@ -8,8 +8,8 @@ from typing import Any, Final, NoReturn, Protocol
 
 import trio
 
-from multilogger.simulator.binance import BinanceVenue
-from multilogger.simulator.coinbase import CoinbaseVenue
+from multilogger.simulator.binance.spot import BinanceVenue
+from multilogger.simulator.coinbase.venue import CoinbaseVenue
 from multilogger.simulator.instruments import listing
 from multilogger.simulator.ledger import Ledger
 from multilogger.simulator.market import MEMORY_TRADES, Market

@@ -20,10 +20,10 @@ from chaos_scenario import EXCHANGES, Scenario
 from multilogger.config import Config, HealthConfig, LoggerConfig, StorageConfig
 from multilogger.connection import backfill, budget, pool, prover, watch
 from multilogger.exchanges.base import Exchange
-from multilogger.exchanges.binance import Binance, BinanceConfig
-from multilogger.exchanges.coinbase import Coinbase, CoinbaseConfig
-from multilogger.simulator.binance import BinanceVenue
-from multilogger.simulator.coinbase import CoinbaseVenue
+from multilogger.exchanges.binance.spot import Binance, BinanceConfig
+from multilogger.exchanges.coinbase.exchange import Coinbase, CoinbaseConfig
+from multilogger.simulator.binance.spot import BinanceVenue
+from multilogger.simulator.coinbase.venue import CoinbaseVenue
 from multilogger.simulator.feed_faults import WrongClock
 from multilogger.simulator.instruments import listing
 from multilogger.simulator.market import Market

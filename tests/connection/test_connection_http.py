@@ -12,7 +12,7 @@ from multilogger.connection.budget import BAN_SECS, MOST_ASKED_SECS, Budget, Bud
 from multilogger.connection.http import HttpClient, RestClient, open_http_client
 from multilogger.errors import RateLimited, RestError
 from multilogger.exchanges.base import Allowance, HttpGet, Limits
-from multilogger.exchanges.binance import Binance, BinanceConfig
+from multilogger.exchanges.binance.spot import Binance, BinanceConfig
 from multilogger.stats import ExchangeStats
 
 URL = "https://api.test/x"

@@ -13,8 +13,8 @@ from e2e_tree import assert_stored, make_plan, recording, simulated, wait_until
 from multilogger.batch import Batch, RowBuffer, SymbolTable
 from multilogger.errors import StartupError, StorageError
 from multilogger.exchanges.base import Event
-from multilogger.exchanges.coinbase import Coinbase
-from multilogger.exchanges.coinbase_adapter import CoinbaseAdapter
+from multilogger.exchanges.coinbase.adapter import CoinbaseAdapter
+from multilogger.exchanges.coinbase.exchange import Coinbase
 from multilogger.stats import ExchangeStats
 from multilogger.storage.store import Store
 from multilogger.supervision.tree import run_tree

@@ -9,7 +9,7 @@ import pytest
 from exchanges_tools import RECV_NS, Fed, cases, configured, text
 
 from multilogger.exchanges.base import Confirmed, Event, Rejected, Renew, Send
-from multilogger.exchanges.binance import Binance, BinanceConfig
+from multilogger.exchanges.binance.spot import Binance, BinanceConfig
 
 FRAMES = {case.about: case.frame for case in cases("binance")}
 SALE = FRAMES["the buyer was the maker"]

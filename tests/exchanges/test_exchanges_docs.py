@@ -9,9 +9,9 @@ import pytest
 from exchanges_tools import configured
 from test_exchanges_refusals import TABLE
 
-from multilogger.exchanges.binance_messages import SPECS
+from multilogger.exchanges.binance.messages import SPECS
 from multilogger.exchanges.catalog import BUILT_IN
-from multilogger.exchanges.coinbase_messages import MATCH_SPEC, TICKER_SPEC
+from multilogger.exchanges.coinbase.messages import MATCH_SPEC, TICKER_SPEC
 
 DOC = (Path(__file__).parents[2] / "docs" / "exchanges.md").read_text(encoding="utf-8")
 

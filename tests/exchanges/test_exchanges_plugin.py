@@ -178,7 +178,7 @@ def test_plugin_is_configured(tiny: Exchange, tmp_path: Path) -> None:
             "calls itself '': entry point and id must be the same",
         ),
         (
-            "from multilogger.exchanges.coinbase import Coinbase as Broken",
+            "from multilogger.exchanges.coinbase.exchange import Coinbase as Broken",
             "calls itself 'coinbase': entry point and id must be the same",
         ),
     ],

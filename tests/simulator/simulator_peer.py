@@ -11,8 +11,8 @@ import trio
 from trio.testing import memory_stream_pair
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
 
-from multilogger.simulator.binance import BinanceVenue
-from multilogger.simulator.coinbase import CoinbaseVenue
+from multilogger.simulator.binance.spot import BinanceVenue
+from multilogger.simulator.coinbase.venue import CoinbaseVenue
 from multilogger.simulator.instruments import Instrument
 from multilogger.simulator.market import Market
 from multilogger.simulator.server import serve_connection

@@ -9,7 +9,7 @@ import trio
 from simulator_peer import Peer, binance, connect
 from trio.testing import MockClock
 
-from multilogger.simulator.binance import BinanceVenue
+from multilogger.simulator.binance.spot import BinanceVenue
 from multilogger.simulator.ledger import UNKNOWN_TIME
 from multilogger.simulator.rest import Request
 

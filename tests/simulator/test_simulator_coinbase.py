@@ -9,7 +9,7 @@ from simulator_peer import Peer, coinbase, connect
 from trio.testing import MockClock
 
 from multilogger.simulator import pulse
-from multilogger.simulator.coinbase import CoinbaseVenue
+from multilogger.simulator.coinbase.venue import CoinbaseVenue
 from multilogger.simulator.ledger import Ledger
 from multilogger.simulator.rest import Request
 

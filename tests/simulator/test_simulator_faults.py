@@ -11,7 +11,7 @@ from simulator_peer import Peer, binance, coinbase, connect, wrap
 from trio.testing import MockClock, memory_stream_pair
 from trio_websocket import ConnectionClosed
 
-from multilogger.simulator.coinbase import CoinbaseVenue
+from multilogger.simulator.coinbase.venue import CoinbaseVenue
 from multilogger.simulator.faults import Cut, Garbage, Refuse, Stall, run_schedule
 from multilogger.simulator.rest import Request, Response, serve_rest
 from multilogger.simulator.server import serve_connection

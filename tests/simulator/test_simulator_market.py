@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multilogger.simulator.binance_messages import aggregates
+from multilogger.simulator.binance.messages import aggregates
 from multilogger.simulator.instruments import listing, spell
 from multilogger.simulator.market import Cascade, Market
 from multilogger.simulator.venue import Venue

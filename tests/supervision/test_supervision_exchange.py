@@ -16,7 +16,7 @@ from multilogger.config import ExchangeConfig
 from multilogger.connection.feed import Feed
 from multilogger.connection.pool import Pool
 from multilogger.errors import StartupError
-from multilogger.exchanges.coinbase import Coinbase, CoinbaseConfig
+from multilogger.exchanges.coinbase.exchange import Coinbase, CoinbaseConfig
 from multilogger.records import ExchangeId
 from multilogger.stats import ExchangeStats
 from multilogger.supervision.exchange import NOT_LISTED, follow_listing, note_listing

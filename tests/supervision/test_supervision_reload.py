@@ -14,7 +14,7 @@ from trio.testing import MockClock
 
 from multilogger.config import Config, LoggerConfig, SupervisionConfig
 from multilogger.errors import ConfigError
-from multilogger.exchanges.coinbase import CoinbaseConfig
+from multilogger.exchanges.coinbase.exchange import CoinbaseConfig
 from multilogger.stats import Stats
 from multilogger.supervision.generations import Succession
 from multilogger.supervision.reload import Loaded, Reloader, note_trial

@@ -10,7 +10,7 @@ import pytest
 from symbols_samples import listed, mapper_of
 
 from multilogger.connection.pool import Pool
-from multilogger.exchanges.binance import Binance, BinanceConfig
+from multilogger.exchanges.binance.spot import Binance, BinanceConfig
 from multilogger.records import ExchangeId
 from multilogger.stats import ExchangeStats
 from multilogger.supervision.exchange import follow_listing

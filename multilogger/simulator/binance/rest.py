@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeVar
 
-from multilogger.simulator import binance_messages as messages
+from multilogger.simulator.binance import messages
 from multilogger.simulator.market import InstrumentMarket, Market
 from multilogger.simulator.rest import Request, Response
 

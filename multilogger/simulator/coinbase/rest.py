@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from multilogger.simulator import coinbase_messages as messages
+from multilogger.simulator.coinbase import messages
 from multilogger.simulator.market import InstrumentMarket, Market
 from multilogger.simulator.rest import Request, Response
 

@@ -21,10 +21,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import attrs
 import trio
 
-from multilogger.simulator import binance_messages as messages
-from multilogger.simulator.binance_client import BinanceClient
-from multilogger.simulator.binance_requests import BinanceRequests
-from multilogger.simulator.binance_rest import answer_rest, weight
+from multilogger.simulator.binance import messages
+from multilogger.simulator.binance.client import BinanceClient
+from multilogger.simulator.binance.requests import BinanceRequests
+from multilogger.simulator.binance.rest import answer_rest, weight
 from multilogger.simulator.ledger import UNKNOWN_TIME, TickerEntry, TradeEntry
 from multilogger.simulator.market import Cascade, Fill
 from multilogger.simulator.rest import Request, Response

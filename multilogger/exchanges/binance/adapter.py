@@ -12,7 +12,7 @@ import msgspec
 from multilogger.batch import NO_ORDER, RowBuffer, SymbolTable
 from multilogger.errors import FrameError
 from multilogger.exchanges.base import Confirmed, Event, Rejected, Renew, Send
-from multilogger.exchanges.binance_messages import (
+from multilogger.exchanges.binance.messages import (
     MOST_ID,
     SPECS,
     Market,

@@ -11,9 +11,9 @@ from multilogger.batch import SymbolTable
 from multilogger.config import ExchangeConfig, one_of, url
 from multilogger.errors import FrameError, ListingError
 from multilogger.exchanges.base import Allowance, Exchange, Limits, TradeHistory
-from multilogger.exchanges.coinbase_adapter import CoinbaseAdapter
-from multilogger.exchanges.coinbase_history import HISTORY, fetch_page
-from multilogger.exchanges.coinbase_messages import (
+from multilogger.exchanges.coinbase.adapter import CoinbaseAdapter
+from multilogger.exchanges.coinbase.history import HISTORY, fetch_page
+from multilogger.exchanges.coinbase.messages import (
     MATCH_SPEC,
     TAKERS_SIDE,
     TICKER_SPEC,

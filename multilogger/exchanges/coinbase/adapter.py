@@ -12,7 +12,7 @@ import msgspec
 from multilogger.batch import RowBuffer, SymbolTable
 from multilogger.errors import FrameError
 from multilogger.exchanges.base import Confirmed, Event, Rejected, Send
-from multilogger.exchanges.coinbase_messages import (
+from multilogger.exchanges.coinbase.messages import (
     MAKERS_SIDE,
     MATCH_SPEC,
     MOST_ID,

@@ -22,7 +22,7 @@ import attrs
 import msgspec
 
 from multilogger.exchanges.base import HttpGet, TradeHistory
-from multilogger.exchanges.binance_messages import SPECS, AggTradeData, TradeData, trade_of
+from multilogger.exchanges.binance.messages import SPECS, AggTradeData, TradeData, trade_of
 from multilogger.exchanges.fields import Spec, convert, unnamed
 from multilogger.exchanges.history import read_page
 from multilogger.records import Flag, Trade

@@ -13,9 +13,9 @@ from multilogger.batch import SymbolTable
 from multilogger.config import ExchangeConfig, Expect, one_of, url, whole
 from multilogger.errors import FrameError, ListingError
 from multilogger.exchanges.base import Allowance, Exchange, Limits, Services, TradeHistory
-from multilogger.exchanges.binance_adapter import BinanceAdapter
-from multilogger.exchanges.binance_history import HISTORY, fetch_page
-from multilogger.exchanges.binance_messages import (
+from multilogger.exchanges.binance.adapter import BinanceAdapter
+from multilogger.exchanges.binance.history import HISTORY, fetch_page
+from multilogger.exchanges.binance.messages import (
     SPECS,
     AggTradeData,
     BookTickerData,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from multilogger.simulator import binance_messages as messages
+from multilogger.simulator.binance import messages
 from multilogger.simulator.client import Client
 from multilogger.simulator.market import Cascade
 

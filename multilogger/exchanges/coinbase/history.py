@@ -19,7 +19,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from multilogger.exchanges.base import HttpGet, TradeHistory
-from multilogger.exchanges.coinbase_messages import PAST_TRADE_SPEC, PastTradeData, trade_of
+from multilogger.exchanges.coinbase.messages import PAST_TRADE_SPEC, PastTradeData, trade_of
 from multilogger.exchanges.fields import convert, unnamed
 from multilogger.exchanges.history import read_page
 from multilogger.records import Flag, Trade

@@ -16,10 +16,10 @@ from typing import Any, ClassVar, Final
 
 import trio
 
-from multilogger.simulator import coinbase_messages as messages
 from multilogger.simulator.client import Client
-from multilogger.simulator.coinbase_requests import Refused, check, parse
-from multilogger.simulator.coinbase_rest import answer_rest
+from multilogger.simulator.coinbase import messages
+from multilogger.simulator.coinbase.requests import Refused, check, parse
+from multilogger.simulator.coinbase.rest import answer_rest
 from multilogger.simulator.ledger import TickerEntry, TradeEntry
 from multilogger.simulator.market import Cascade, Fill
 from multilogger.simulator.rest import Request, Response

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from multilogger.simulator.binance_client import BinanceClient
+from multilogger.simulator.binance.client import BinanceClient
 from multilogger.simulator.venue import Venue
 
 _MAX_STREAMS: Final = 1024

@@ -1,0 +1,1 @@
+"""Binance: spot, and the futures that share most of its dialect."""
