@@ -21,8 +21,8 @@ from benchmarks.blaster import symbols
 from multilogger.batch import Batch
 from multilogger.config import Config, ExchangeConfig, LoggerConfig, StorageConfig
 from multilogger.connection.budget import Budgets
+from multilogger.connection.connector import make_connector
 from multilogger.connection.http import open_http_client
-from multilogger.connection.link import make_connector
 from multilogger.connection.pool import Pool
 from multilogger.exchanges.base import Exchange, Services
 from multilogger.exchanges.catalog import BUILT_IN

@@ -24,7 +24,7 @@ from benchmarks.blaster import symbols
 from benchmarks.rig import Logger, Tls, blasting, configured, log_while, make_tls, one_core, trust
 from multilogger.batch import RowBuffer, SymbolTable
 from multilogger.cli.common import favour_the_event_loop
-from multilogger.connection.link import make_connector
+from multilogger.connection.connector import make_connector
 from multilogger.exchanges.base import Adapter, Services
 from multilogger.exchanges.catalog import BUILT_IN
 from multilogger.stats import ExchangeStats

@@ -34,6 +34,10 @@ class Flag(enum.IntFlag):
     """Kept as it came, but failed a check: price jump, crossed quotes, clock, size."""
 
 
+MERGED_SHIFT: Final = 8
+"""From this bit on, ``flags`` of a trade count the fills merged into it beyond the first."""
+
+
 class ExchangeId(str):
     """The lower-case name of an exchange, as in configuration, directories and metrics.
 
@@ -50,6 +54,11 @@ class ExchangeId(str):
     KRAKEN: ClassVar[ExchangeId]
     BYBIT: ClassVar[ExchangeId]
     OKX: ClassVar[ExchangeId]
+    BINANCE_USDM: ClassVar[ExchangeId]
+    BINANCE_COINM: ClassVar[ExchangeId]
+    BYBIT_LINEAR: ClassVar[ExchangeId]
+    BYBIT_INVERSE: ClassVar[ExchangeId]
+    KRAKEN_FUTURES: ClassVar[ExchangeId]
 
     def __new__(cls, name: str) -> Self:
         """Check and wrap ``name``."""
@@ -58,7 +67,10 @@ class ExchangeId(str):
         return super().__new__(cls, name)
 
 
-for _name in ("coinbase", "binance", "kraken", "bybit", "okx"):
+for _name in (
+    *("coinbase", "binance", "kraken", "bybit", "okx"),
+    *("binance_usdm", "binance_coinm", "bybit_linear", "bybit_inverse", "kraken_futures"),
+):
     setattr(ExchangeId, _name.upper(), ExchangeId(_name))
 
 
@@ -83,6 +95,8 @@ class Trade:
     """16 bytes, a UUID in textual order; zeros where the exchange gives none."""
     taker_order_id: bytes = bytes(16)
     flags: Flag = Flag.LIVE
+    count: int = 1
+    """Fills that the exchange has merged into it; their ids end with ``trade_id``."""
     exchange_specific: Mapping[str, Any] = attrs.field(factory=dict)
     """Every field of the message that has no place above, as the exchange spelled it."""
 

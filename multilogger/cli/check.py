@@ -21,8 +21,8 @@ from rich.console import Console
 from multilogger.cli.common import add_config_option, make_exchange, read_config, run_trio, wall_clock
 from multilogger.config import Config
 from multilogger.config.policy import storage_policy
+from multilogger.connection.connector import make_connector
 from multilogger.connection.http import open_http_client
-from multilogger.connection.link import make_connector
 from multilogger.errors import FeedError, StartupError
 from multilogger.exchanges.base import Services
 from multilogger.supervision.permissions import check_groups

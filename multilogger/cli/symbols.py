@@ -15,8 +15,8 @@ from rich.table import Table
 
 from multilogger.cli.common import add_config_option, make_exchange, read_config, run_trio, wall_clock
 from multilogger.config import Config
+from multilogger.connection.connector import make_connector
 from multilogger.connection.http import open_http_client
-from multilogger.connection.link import make_connector
 from multilogger.errors import RestError
 from multilogger.exchanges.base import Exchange, Services
 from multilogger.symbols.instruments import SymbolInfo

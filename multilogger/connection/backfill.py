@@ -21,7 +21,7 @@ from multilogger.connection.agenda import Agenda
 from multilogger.connection.backoff import Backoff
 from multilogger.connection.feed import LAST_HAND_OVER_SECS, Feed
 from multilogger.errors import RateLimited, RestError
-from multilogger.exchanges.base import Exchange
+from multilogger.exchanges.base import Exchange, TradeIds
 from multilogger.quality.missing import Hole
 from multilogger.records import Flag, Trade
 from multilogger.tables import NANOS_PER_SECOND, TRADES
@@ -45,6 +45,10 @@ class Gaps(Protocol):
 
     def give_up(self, hole: Hole, cause: str) -> None:
         """Forget a hole: it will not be filled."""
+        ...
+
+    def dismiss(self, hole: Hole) -> None:
+        """Forget a hole: no trades have its ids."""
         ...
 
 
@@ -138,7 +142,7 @@ class Backfill:
         """Give up what can't be had; ask for one page, or wait until a hole is due."""
         holes = self._gaps.holes()
         self._agenda.follow(holes, trio.current_time())
-        if self._give_up_hopeless(holes):
+        if self._settle(holes):
             await self.outlet.send(RowBuffer())
             await trio.lowlevel.checkpoint()
             return
@@ -156,13 +160,21 @@ class Backfill:
         with trio.move_on_after(LOOK_SECS if due is None else min(LOOK_SECS, due - now)):
             await self._feed.wait_for_holes()
 
-    def _give_up_hopeless(self, holes: Sequence[Hole]) -> bool:
-        hopeless = dict.fromkeys(self._agenda.exhausted(), NOT_THERE)
-        hopeless |= {hole: cause for hole in holes if (cause := self._why_not(hole)) is not None}
+    def _settle(self, holes: Sequence[Hole]) -> bool:
+        """End the holes that can't be filled, or are none; return whether there were any."""
+        exhausted = self._agenda.exhausted()
+        hopeless = {hole: cause for hole in holes if (cause := self._why_not(hole)) is not None}
+        if self._exchange.trade_ids is TradeIds.SUSPECTED:
+            for hole in exhausted:
+                hopeless.pop(hole, None)
+                self._gaps.dismiss(hole)
+                log.info("trade ids were skipped, but no trades", **self._about(hole))
+        else:
+            hopeless = dict.fromkeys(exhausted, NOT_THERE) | hopeless
         for hole, cause in hopeless.items():
             self._gaps.give_up(hole, cause)
             log.warning("missed trades given up", **self._about(hole), why=cause)
-        return bool(hopeless)
+        return bool(exhausted or hopeless)
 
     def _why_not(self, hole: Hole) -> str | None:
         """Return why a hole is not to be asked for, None if it is."""
@@ -201,7 +213,7 @@ class Backfill:
     async def _fetch(self, hole: Hole) -> list[Trade]:
         symbol, history = self._name(hole), self._exchange.history
         if history is not None and history.by_id:
-            page = await self._exchange.fetch_trades(symbol, hole.first, hole.last)
+            page = await self._exchange.fetch_trades(symbol, hole.first, hole.last, hole.before_ns)
         else:
             page = await self._exchange.fetch_newest(symbol)
         return [trade for trade in page if hole.first <= trade.trade_id <= hole.last]

@@ -10,8 +10,7 @@ from typing import Final
 import trio
 from trio_websocket import ConnectionRejected, WebSocketConnection
 
-from multilogger.batch import SymbolTable
-from multilogger.connection.budget import Budget, Budgets
+from multilogger.connection.budget import Budget
 from multilogger.connection.errors import FOREIGN, translated
 from multilogger.connection.handshake import Endpoint, shake_hands
 from multilogger.connection.http import make_tls_context
@@ -21,9 +20,6 @@ from multilogger.errors import ConnectFailed, ConnectionLost
 from multilogger.exchanges.base import (
     Adapter,
     Allowance,
-    Connector,
-    Exchange,
-    ExchangeConnection,
     Frames,
     Limits,
     Nursery,
@@ -218,49 +214,3 @@ class WebSocketLink:
         if self._websocket is None or self._tap is None:
             raise ConnectionLost("not connected")
         return self._websocket, self._tap
-
-
-def make_connector(
-    clock: Callable[[], int],
-    *,
-    tls: Callable[[], ssl.SSLContext] = make_tls_context,
-    open_stream: OpenStream = trio.open_tcp_stream,
-    budgets: Budgets | None = None,
-    stats: Callable[[str], ExchangeStats] = ExchangeStats,
-) -> Connector:
-    """Return what makes the connections of all exchanges.
-
-    Args:
-        clock: nanoseconds since the epoch.
-        tls: makes the TLS context; called once, at the first ``wss://`` connection.
-        open_stream: opens transports; the seam for tests.
-        budgets: of the process; the connector's own without.
-        stats: gives the counters of an exchange, in which its budgets are shown.
-    """
-    shared_budgets = budgets or Budgets()
-    contexts: list[ssl.SSLContext] = []
-
-    def shared_tls() -> ssl.SSLContext:
-        # Loading the certificate authorities takes tens of milliseconds.
-        if not contexts:
-            contexts.append(tls())
-        return contexts[0]
-
-    def connector(exchange: Exchange, symbols: Sequence[str]) -> ExchangeConnection:
-        def make_adapter() -> Adapter:
-            return exchange.create_adapter(SymbolTable(exchange.id), ExchangeStats(exchange.id))
-
-        url = exchange.endpoint(symbols)
-        host = Endpoint.of(url).host
-        return WebSocketLink(
-            url,
-            symbols,
-            make_adapter,
-            limits=exchange.limits,
-            clock=clock,
-            tls=shared_tls,
-            open_stream=open_stream,
-            budget=shared_budgets.of(exchange.id, exchange.limits, host, stats(exchange.id)),
-        )
-
-    return connector

@@ -29,7 +29,7 @@ from multilogger.connection.causes import SILENT
 from multilogger.connection.feed import Feed
 from multilogger.connection.named import NamedIds
 from multilogger.errors import Deaf, RestError
-from multilogger.exchanges.base import Exchange, TradeIds
+from multilogger.exchanges.base import Exchange
 from multilogger.records import Trade
 from multilogger.tables import MD, NANOS_PER_SECOND, TABLES, Table
 
@@ -174,7 +174,7 @@ class Watch:
 
         Not where trade ids tell, later and exactly, which trades are missing.
         """
-        if case.steps and (case.table is MD or self._exchange.trade_ids is not TradeIds.CONTIGUOUS):
+        if case.steps and (case.table is MD or not self._exchange.trade_ids.tell_losses):
             newest = self._carriers.of(case.symbol)[-1]
             since = self._carriers.since(case.symbol, newest)
             if case.noted_for != since:
@@ -221,7 +221,7 @@ class Watch:
             return
         self._backoff.reset()
         newest = max(trades, key=lambda trade: trade.time_ns, default=None)
-        if newest is not None and self._exchange.trade_ids is TradeIds.CONTIGUOUS:
+        if newest is not None and self._exchange.trade_ids.tell_losses:
             self._feed.coverage.heard_of(symbol, newest.trade_id)
         for case in [it for it in self._cases if it.symbol == symbol and it.wants_look]:
             self._judge(case, newest)

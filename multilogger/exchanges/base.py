@@ -11,20 +11,19 @@ the exchange's name in the configuration. ``docs/architecture.md`` tells where e
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Protocol, TypeVarTuple, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Protocol, runtime_checkable
 
 import attrs
 
 from multilogger.batch import RowBuffer, SymbolTable
 from multilogger.config import ExchangeConfig
+from multilogger.exchanges.connecting import ExchangeConnection, Frames, HttpGet, Nursery
 from multilogger.exchanges.events import Confirmed, Event, Rejected, Renew, Send
 from multilogger.exchanges.terms import Allowance, Limits, TradeHistory, TradeIds
 from multilogger.records import ExchangeId, MarketData, Trade
 from multilogger.stats import ExchangeStats
 from multilogger.symbols.instruments import SymbolInfo
-
-Ts = TypeVarTuple("Ts")
 
 __all__ = [
     "Adapter",
@@ -89,97 +88,6 @@ class Adapter(Protocol):
         ...
 
 
-@attrs.frozen
-class Frames:
-    """Data frames that arrived in one chunk."""
-
-    recv_ns: int
-    """Local time right after the receive, nanoseconds since the epoch."""
-    payloads: list[bytes]
-
-
-class Nursery(Protocol):
-    """Where a connection may start its tasks: a Trio nursery."""
-
-    def start_soon(self, async_fn: Callable[..., Any], /, *args: Any) -> None:
-        """Start a task."""
-        ...
-
-
-@runtime_checkable
-class ExchangeConnection(Protocol):
-    """One WebSocket connection for some symbols of one exchange."""
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether the WebSocket is open."""
-        ...
-
-    async def wait_turn(self) -> None:
-        """Wait until the exchange's limits allow another connection; to be called before :meth:`connect`.
-
-        Apart from it, so that a deadline for connecting need not count how long the others take.
-        """
-        ...
-
-    async def connect(self, nursery: Nursery) -> None:
-        """Open the connection; its background task lives in ``nursery``.
-
-        Raises:
-            ConnectFailed: no connection, TLS or WebSocket handshake.
-        """
-        ...
-
-    async def subscribe(self) -> None:
-        """Send the subscriptions of all symbols, paced as the exchange demands."""
-        ...
-
-    async def send(self, frames: Sequence[str]) -> None:
-        """Send text frames, paced as the exchange demands."""
-        ...
-
-    async def read_frames(self) -> Frames:
-        """Return the data frames of the next chunk that has any.
-
-        Raises:
-            ConnectionLost: the connection ended.
-            ProtocolViolation: the peer broke the protocol or sent an oversized message.
-        """
-        ...
-
-    async def read_message(self) -> bytes:
-        """Return the next data frame; the same errors as :meth:`read_frames`."""
-        ...
-
-    async def reconnect(self, nursery: Nursery) -> None:
-        """Close what is left, connect anew and subscribe."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close the connection, politely if the peer answers soon."""
-        ...
-
-
-class HttpGet(Protocol):
-    """A GET request of the caller's HTTP client, within the exchange's REST allowance."""
-
-    async def __call__(
-        self, url: str, params: Mapping[str, str] | None = None, *, weight: float = 1.0
-    ) -> bytes:
-        """Return the body of a 200 answer, after waiting for the allowance.
-
-        Args:
-            url: without query.
-            params: of the query.
-            weight: of the request, as the exchange counts it.
-
-        Raises:
-            RateLimited: the exchange wants no requests for a while.
-            RestError: no answer, or another status; the message names the URL and what came.
-        """
-        ...
-
-
 class Connector(Protocol):
     """Makes connections: how an exchange reaches the wire without importing it."""
 
@@ -208,6 +116,8 @@ class Exchange(abc.ABC):
     name: ClassVar[str]
     """As people write it: ``Coinbase Exchange``."""
     config_type: ClassVar[type[ExchangeConfig]]
+    by_default: ClassVar[bool] = True
+    """Whether it is recorded where the configuration names no exchange."""
     limits: ClassVar[Limits] = Limits()
     trade_ids: TradeIds = TradeIds.CONTIGUOUS
     history: TradeHistory | None = None
@@ -230,6 +140,18 @@ class Exchange(abc.ABC):
         """Return the WebSocket URL for a connection that will carry ``symbols``."""
         return self.config.ws_endpoint
 
+    def endpoints(self, symbols: Sequence[str]) -> tuple[str, ...]:
+        """Return the URLs whose sockets make up one connection, :meth:`endpoint` first.
+
+        Where an exchange has its tables on different paths, a connection has several legs: the frames of all
+        of them come to one adapter, and the loss of one is the loss of all.
+        """
+        return (self.endpoint(symbols),)
+
+    def leg(self, frame: str) -> int | None:  # noqa: ARG002 - most have one leg only
+        """Return on which of :meth:`endpoints` an adapter's frame is to be sent; None: on all of them."""
+        return 0
+
     @abc.abstractmethod
     async def fetch_symbols(self) -> list[SymbolInfo]:
         """Fetch the listing of all instruments.
@@ -238,11 +160,17 @@ class Exchange(abc.ABC):
             ListingError: the exchange did not answer, or not as documented.
         """
 
-    async def fetch_trades(self, symbol: str, first: int, last: int) -> list[Trade]:
+    async def fetch_trades(self, symbol: str, first: int, last: int, since_ns: int) -> list[Trade]:
         """Fetch one page of the trades with ids ``first`` to ``last``, flagged ``BACKFILLED``.
 
         What is returned is within the span, in any order, and as much as a page holds; the caller asks again
         for what is left. An empty list says that the exchange has none of them (any more, or yet).
+
+        Args:
+            symbol: whose.
+            first: the lowest id.
+            last: the highest.
+            since_ns: event time of the trade before ``first``, for histories by time; 0 if it isn't known.
 
         Raises:
             RestError: the exchange did not answer, or not as documented.

@@ -47,10 +47,17 @@ class TradeIds(enum.Enum):
 
     CONTIGUOUS = "contiguous"
     """They rise by one for each trade of a symbol: what is missing is known."""
+    SUSPECTED = "suspected"
+    """They rise by one as far as is known: a jump is a hole until the history has nothing of it."""
     RISING = "rising"
     """They rise, but not by one: a repetition is known, a loss isn't."""
     UNORDERED = "unordered"
     """They only tell trades apart."""
+
+    @property
+    def tell_losses(self) -> bool:
+        """Whether a jump says that trades are missing."""
+        return self in (TradeIds.CONTIGUOUS, TradeIds.SUSPECTED)
 
 
 @attrs.frozen(kw_only=True)

@@ -7,6 +7,7 @@ from typing import Final
 import attrs
 import numpy as np
 
+from multilogger.records import MERGED_SHIFT
 from multilogger.tables import Array
 
 _NARROW: Final = 2**16 - 1
@@ -21,6 +22,8 @@ class Grouped:
     symbol: Array
     ids: Array
     """i8."""
+    firsts: Array
+    """The lowest id that each row stands for; the same as ``ids`` where no row is of several merged fills."""
     starts: Array
     """Places of each symbol's first row."""
     numbers: Array
@@ -54,7 +57,10 @@ def group(trades: Array) -> Grouped:
     opens[0] = True
     np.not_equal(symbol[1:], symbol[:-1], out=opens[1:])
     starts = np.flatnonzero(opens)
-    return Grouped(order, symbol, trades["trade_id"][order].view(np.int64), starts, symbol[starts])
+    ids = trades["trade_id"][order].view(np.int64)
+    merged = trades["flags"] >> MERGED_SHIFT
+    firsts = ids - merged[order].astype(np.int64) if merged.any() else ids
+    return Grouped(order, symbol, ids, firsts, starts, symbol[starts])
 
 
 def highest_before(grouped: Grouped, before: Array) -> Array:

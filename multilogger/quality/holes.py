@@ -104,6 +104,21 @@ class Holes:
             self._forget(hole, cause)
         self._set_any(number)
 
+    def dismiss(self, number: int, first: int, last: int) -> None:
+        """Forget the holes of a symbol that have ids of ``first`` to ``last``: there are no such trades."""
+        missing = self._missing.get(number, MissingIds())
+        for hole in missing.within(first, last):
+            missing.discard(hole)
+            self._note_filled(Filled(hole))
+        self._set_any(number)
+
+    def lacks(self, number: int, first: int, last: int) -> bool:
+        """Return whether all ids of ``first`` to ``last`` are in one hole, given up or not."""
+        known = (self._missing.get(number, MissingIds()), self._given_up.get(number, MissingIds()))
+        return any(
+            hole.first <= first and last <= hole.last for it in known for hole in it.within(first, last)
+        )
+
     def begin_anew(self, number: int, last: int, cause: str) -> None:
         """Forget all holes of a symbol up to an id: its ids will be used for other trades."""
         self.give_up(number, 0, last, cause)

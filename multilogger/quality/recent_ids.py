@@ -58,6 +58,9 @@ class _WithoutHoles:
     def give_up(self, hole: Hole, cause: str) -> None:
         """Do nothing: there are none."""
 
+    def dismiss(self, hole: Hole) -> None:
+        """Do nothing: there are none."""
+
 
 class RisingIds(_WithoutHoles):
     """The last trade id of every symbol, where ids rise by any amount.

@@ -16,15 +16,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-import attrs
 import numpy as np
 import numpy.typing as npt
 import structlog
 
 from multilogger.batch import SymbolTable
+from multilogger.quality.disorder import FallenBack, Leap
 from multilogger.quality.grouping import Grouped, group, highest_before
 from multilogger.quality.growing import ROOM, with_room
 from multilogger.quality.holes import Holes
+from multilogger.quality.merged import take_whole
 from multilogger.quality.missing import Hole, News, Unknown
 from multilogger.records import Flag
 from multilogger.stats import ExchangeStats
@@ -42,24 +43,6 @@ ANEW_ROWS: Final = 100
 _UNKNOWN: Final = -1
 _NEWER_NS: Final = NANOS_PER_SECOND
 """A repeated trade is never newer than the newest by more than this."""
-
-
-@attrs.frozen
-class _Leap:
-    """Ids that leapt ahead, and that no further trade has confirmed yet."""
-
-    last: int
-    """The id before."""
-    last_ns: int
-    to: int
-
-
-@attrs.define
-class _FallenBack:
-    """A run of trades of one symbol whose ids are below the last one, though they are newer."""
-
-    last: int
-    rows: int = 1
 
 
 class TradeSequence:
@@ -84,8 +67,8 @@ class TradeSequence:
         self.cause_of: Callable[[int], str] = lambda _: IDS_MISSING
         """Returns why trades of a symbol may be missing just now."""
         self._holes = Holes(stats)
-        self._fallen: dict[int, _FallenBack] = {}
-        self._leaps: dict[int, _Leap] = {}
+        self._fallen: dict[int, FallenBack] = {}
+        self._leaps: dict[int, Leap] = {}
         self.new_holes: list[Hole] = []
         """Found by the last :meth:`fresh`, and still open."""
         size = max(len(symbols), ROOM)
@@ -107,7 +90,7 @@ class TradeSequence:
         grouped = group(trades)
         self._grow(int(grouped.numbers[-1]))
         before = grouped.before(self._last)
-        if (grouped.ids - before == 1).all():
+        if (grouped.firsts - before == 1).all():
             self._advance(trades, grouped, grouped.numbers, grouped.newest())
             return trades
         kept = np.zeros(len(trades), np.bool_)
@@ -170,28 +153,59 @@ class TradeSequence:
         """Forget what is left of a hole: it will not be filled."""
         self._holes.give_up(hole.symbol, hole.first, hole.last, cause)
 
+    def dismiss(self, hole: Hole) -> None:
+        """Forget what is left of a hole: no trades have its ids."""
+        self._holes.dismiss(hole.symbol, hole.first, hole.last)
+
     def _judge(self, trades: Array, grouped: Grouped, before: Array) -> Array:
         """Return of each grouped row whether it is new: rising ids are, and of others those missed before."""
         highest = before
         if (grouped.ids <= before).any():
             highest = highest_before(grouped, before)
-        ahead = grouped.ids > highest
-        rows = np.flatnonzero(ahead)
+        fresh = grouped.ids > highest
+        rows = np.flatnonzero(fresh)
         self._note_skips(trades, grouped, highest, rows)
+        for row in np.flatnonzero(fresh & (grouped.firsts <= highest) & (highest != _UNKNOWN)):
+            fresh[row] = self._take_straddling(trades, grouped, int(row), int(highest[row]))
         if len(rows):
             symbol = grouped.symbol[rows]
             newest = rows[np.append(symbol[1:] != symbol[:-1], True)]
             self._advance(trades, grouped, grouped.symbol[newest], newest)
-        if len(rows) < len(ahead):
-            behind = np.flatnonzero(~ahead)
-            ahead[behind] = self._take_late(
-                grouped.symbol[behind], grouped.ids[behind], trades[grouped.order[behind]]
+        if len(rows) < len(fresh):
+            behind = np.setdiff1d(np.arange(len(fresh)), rows, assume_unique=True)
+            fresh[behind] = self._take_behind(trades, grouped, behind)
+        return fresh
+
+    def _take_behind(self, trades: Array, grouped: Grouped, behind: Array) -> Array:
+        """Return which of the rows at or below their symbol's last id are taken."""
+        taken = np.zeros(len(behind), np.bool_)
+        merged = grouped.firsts[behind] < grouped.ids[behind]
+        single = behind[~merged]
+        if len(single):
+            taken[~merged] = self._take_late(
+                grouped.symbol[single], grouped.ids[single], trades[grouped.order[single]]
             )
-        return ahead
+        for place in np.flatnonzero(merged):
+            row = int(behind[place])
+            taken[place] = take_whole(self._holes, trades, grouped, row, int(grouped.ids[row]))
+            self._stats.duplicates += not taken[place]
+        return taken
+
+    def _take_straddling(self, trades: Array, grouped: Grouped, row: int, last: int) -> bool:
+        """Return whether to take merged fills the first of which are not above the last id.
+
+        Not if any of these is there: then those above it are missing, and the history may give them.
+        """
+        if take_whole(self._holes, trades, grouped, row, last):
+            return True
+        self._stats.duplicates += 1
+        number, now_ns = int(grouped.symbol[row]), int(trades["time_ns"][grouped.order[row]])
+        self._skip(number, last, int(grouped.ids[row]) + 1, self.last_ns(number), now_ns)
+        return False
 
     def _note_skips(self, trades: Array, grouped: Grouped, highest: Array, rows: Array) -> None:
         """Note the ids that were skipped before the rows that are ahead."""
-        skips = (highest[rows] != _UNKNOWN) & (grouped.ids[rows] > highest[rows] + 1)
+        skips = (highest[rows] != _UNKNOWN) & (grouped.firsts[rows] > highest[rows] + 1)
         for place in np.flatnonzero(skips):
             at = rows[place]
             number = int(grouped.symbol[at])
@@ -200,7 +214,7 @@ class TradeSequence:
             if previous >= 0 and grouped.symbol[previous] == number:
                 before_ns = trades["time_ns"][grouped.order[previous]]
             now_ns = trades["time_ns"][grouped.order[at]]
-            self._skip(number, int(highest[at]), int(grouped.ids[at]), int(before_ns), int(now_ns))
+            self._skip(number, int(highest[at]), int(grouped.firsts[at]), int(before_ns), int(now_ns))
 
     def _advance(self, trades: Array, grouped: Grouped, symbol: Array, newest: Array) -> None:
         """Remember the newest row of each symbol, where there is one."""
@@ -248,7 +262,7 @@ class TradeSequence:
     def _is_run(self, number: int, trade_id: int) -> bool:
         run = self._fallen.get(number)
         if run is None or trade_id < run.last:
-            self._fallen[number] = _FallenBack(trade_id)
+            self._fallen[number] = FallenBack(trade_id)
             return False
         run.rows += trade_id > run.last
         run.last = trade_id
@@ -258,7 +272,7 @@ class TradeSequence:
         """Note that the ids between ``last`` and ``now`` are missing."""
         if now - last - 1 > ABSURD:
             self._warn("trade ids leapt", number, last, now)
-            self._leaps[number] = _Leap(last, before_ns, now)
+            self._leaps[number] = Leap(last, before_ns, now)
             self._holes.note(Unknown(number, before_ns, now_ns, LEAPT))
         else:
             self._holes.open(Hole(number, last + 1, now - 1, before_ns, now_ns, self.cause_of(number)))

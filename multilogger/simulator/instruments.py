@@ -26,6 +26,14 @@ class Instrument:
     """Share of all trades, relative to the other instruments."""
     online: bool = True
     """Off-line instruments are listed, but never trade."""
+    kind: str = "spot"
+    """Or ``perpetual``, ``future``, ``option``."""
+    settle: str = ""
+    """What a derivative is settled in."""
+    contract_size: str = ""
+    """What one contract stands for, where sizes are in contracts."""
+    expiry_ns: int | None = None
+    """Of a future or option, nanoseconds since the epoch."""
     decimals: int = attrs.field(init=False)
     """Decimals of every price."""
 

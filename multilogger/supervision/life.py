@@ -20,7 +20,7 @@ from multilogger.connection.feed import Feed
 from multilogger.connection.http import HttpClient, RestClient
 from multilogger.connection.pool import Pool, check_capacity
 from multilogger.connection.prover import run_prover
-from multilogger.exchanges.base import Connector, Exchange, Services, TradeIds
+from multilogger.exchanges.base import Connector, Exchange, Services
 from multilogger.notes import CoverageState
 from multilogger.quality.breaker import Breakers
 from multilogger.quality.coverage import CoverageBook
@@ -110,7 +110,7 @@ class Memories:
             symbols,
             store.add_notes,
             around.calendar,
-            contiguous=exchange.trade_ids is TradeIds.CONTIGUOUS,
+            contiguous=exchange.trade_ids.tell_losses,
             stopped_ns=around.ended_ns.get(name, store.stopped_ns),
             doubted_ns=trades_doubted_ns(store, name, with_history=exchange.history is not None),
             seconds=trio.current_time,

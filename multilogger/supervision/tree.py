@@ -27,8 +27,9 @@ from multilogger.batch import Batch
 from multilogger.config import Config
 from multilogger.config.policy import ExchangePolicy, storage_policy
 from multilogger.connection.budget import Budgets
+from multilogger.connection.connector import make_connector
 from multilogger.connection.http import open_http_client
-from multilogger.connection.link import OpenStream, make_connector
+from multilogger.connection.link import OpenStream
 from multilogger.connection.pool import check_capacity
 from multilogger.errors import ConfigError
 from multilogger.exchanges.base import Exchange

@@ -59,7 +59,7 @@ class Historian(Words):
         """Returns the failure of the next request for a symbol, if it fails."""
         self.request_secs = 0.0
 
-    async def fetch_trades(self, symbol: str, first: int, last: int) -> list[Trade]:
+    async def fetch_trades(self, symbol: str, first: int, last: int, since_ns: int) -> list[Trade]:  # noqa: ARG002
         """Return the highest ids of the span."""
         return await self._known(symbol, first, last)
 

@@ -18,8 +18,8 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_st
 
 from multilogger.batch import Batch, SymbolTable
 from multilogger.config import ExchangeConfig
+from multilogger.connection.connector import make_connector
 from multilogger.connection.feed import Feed
-from multilogger.connection.link import make_connector
 from multilogger.connection.pool import Pool
 from multilogger.exchanges.base import Limits, Services
 from multilogger.stats import ExchangeStats, LinkState

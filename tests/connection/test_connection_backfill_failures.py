@@ -13,7 +13,7 @@ from trio.testing import MockClock
 from multilogger.connection.agenda import GRACE_SECS
 from multilogger.connection.backfill import NO_HISTORY, NOT_THERE, OFF, TOO_OLD
 from multilogger.errors import ListingError, RateLimited, RestError
-from multilogger.exchanges.base import TradeHistory
+from multilogger.exchanges.base import TradeHistory, TradeIds
 
 
 def gaps_left(repair: Repair) -> dict[str, list[tuple[int, int, str]]]:
@@ -214,3 +214,17 @@ async def test_backfill_does_not_hammer_a_hole_that_grows(
         await trio.sleep(1)
         repair.coverage.heard_of("A", newest)
     assert 3 <= len(repair.exchange.asked) <= 5
+
+
+async def test_backfill_believes_a_history_that_has_no_such_ids(autojump_clock: MockClock) -> None:
+    """Where ids are only suspected to be missing, a history that has none of them says that none are."""
+    repair = make_repair()
+    repair.exchange.trade_ids = TradeIds.SUSPECTED
+    repair.exchange.void = {3, 4}
+    repair.receive("A", 1, 6)
+    with capture_logs() as logs:
+        await repair.run_for(1000)
+    assert repair.times() == [3, 3, 8, 23, 83]
+    assert (repair.stats.given_up, repair.stats.missing, repair.stats.gaps) == (0, 0, 0)
+    assert (repair.holes(), gaps_left(repair)) == ([], {})
+    assert [line for line in logs if line["log_level"] == "warning"] == []

@@ -12,7 +12,8 @@ from trio.testing import MockClock, memory_stream_pair
 
 from multilogger.config import ExchangeConfig
 from multilogger.connection.budget import BAN_SECS, Budget, Budgets
-from multilogger.connection.link import WebSocketLink, make_connector
+from multilogger.connection.connector import make_connector
+from multilogger.connection.link import WebSocketLink
 from multilogger.errors import ConnectFailed, ConnectionLost
 from multilogger.exchanges.base import Allowance, ExchangeConnection, Limits, Services
 from multilogger.stats import ExchangeStats, Stats

@@ -11,8 +11,8 @@ from connection_peer import Words, make_rig, no_listing
 from connection_wire import URL, clock, frame, read_head, response_head
 from trio.testing import memory_stream_pair
 
+from multilogger.connection.connector import make_connector
 from multilogger.connection.handshake import Endpoint
-from multilogger.connection.link import make_connector
 from multilogger.errors import ConnectFailed, ConnectionLost
 from multilogger.exchanges.base import Services
 

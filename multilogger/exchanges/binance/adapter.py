@@ -15,7 +15,6 @@ from multilogger.exchanges.base import Confirmed, Event, Rejected, Renew, Send
 from multilogger.exchanges.binance.messages import (
     MOST_ID,
     SPECS,
-    Market,
     absurd_ticker,
     absurd_trade,
     decode_agg_trade,
@@ -23,6 +22,7 @@ from multilogger.exchanges.binance.messages import (
     decode_ticker,
     decode_trade,
 )
+from multilogger.exchanges.composer import Market
 from multilogger.exchanges.fields import (
     FIRST_NS,
     LAST_NS,

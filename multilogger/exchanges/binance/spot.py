@@ -19,12 +19,12 @@ from multilogger.exchanges.binance.messages import (
     SPECS,
     AggTradeData,
     BookTickerData,
-    Market,
     TickerData,
     TradeData,
     absurd_ticker,
     trade_of,
 )
+from multilogger.exchanges.composer import Market
 from multilogger.exchanges.fields import convert, decode_object, epoch_ns, sane_time, sane_value, unnamed
 from multilogger.exchanges.listing import decode_listing, read_entries
 from multilogger.records import ExchangeId, MarketData, Side, Trade
@@ -142,7 +142,7 @@ class Binance(Exchange):
         used = headers.get("x-mbx-used-weight-1m", "")
         return float(used) if used.isascii() and used.isdigit() else None
 
-    async def fetch_trades(self, symbol: str, first: int, last: int) -> list[Trade]:
+    async def fetch_trades(self, symbol: str, first: int, last: int, since_ns: int) -> list[Trade]:  # noqa: ARG002 - ids do
         """Fetch ``historicalTrades`` or ``aggTrades``: the highest ids, or the lowest if these are void."""
         highest = max(first, last - HISTORY.page + 1)
         page = await self._span(symbol, highest, last)

@@ -102,7 +102,7 @@ class Coinbase(Exchange):
             min_size=product.base_min_size or product.base_increment,
         )
 
-    async def fetch_trades(self, symbol: str, first: int, last: int) -> list[Trade]:
+    async def fetch_trades(self, symbol: str, first: int, last: int, since_ns: int) -> list[Trade]:  # noqa: ARG002 - ids do
         """Fetch ``GET /products/{id}/trades`` below ``last + 1``: the highest ids of the span come first."""
         limit = min(HISTORY.page, last - first + 1)
         page = await fetch_page(
