@@ -126,6 +126,8 @@ class ExchangeStats:
     """Missed trades that the exchange's history does not give."""
     backfill_problem: str = ""
     """Why the history can't be asked now; empty while it can."""
+    instruments_problem: str = ""
+    """Why what the newest listing has changed is not on disk; empty if it is."""
     budgets: dict[str, BudgetStats] = attrs.field(factory=dict)
     """Allowances, by name and span: ``connects/300s``."""
     closed_renewals: int = 0

@@ -6,6 +6,7 @@ Nothing here writes, or knows an event loop; all of it works beside a running lo
 ``reader``, ``merging``        symbols, days and rows; a day's rows with the late ones among them
 ``coverage``, ``intervals``,   how much of the time was recorded, told from intervals of which the
 ``coverage_report``            latest word counts; sums, and the worst gaps
+``instruments``, ``contracts`` what was listed at any time; sizes in base currency
 ``verify``, ``report``         everything against the rules; what was found
 ``inventory``, ``structure``,  names; lengths; rows and manifests; the rules for values
 ``contents``, ``values``

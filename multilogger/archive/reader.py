@@ -12,8 +12,10 @@ import attrs
 import numpy as np
 
 from multilogger.archive import tree
+from multilogger.archive.contracts import base_sizes
 from multilogger.archive.coverage import TableCoverage, coverage_of
 from multilogger.archive.instants import BEGINNING, END, Instant, describe, to_ns
+from multilogger.archive.instruments import InstrumentArchive
 from multilogger.archive.merging import DayPart, day_rows
 from multilogger.archive.snapshot import open_day
 from multilogger.errors import ArchiveError
@@ -72,17 +74,11 @@ class Rows:
         return rows
 
 
-class Archive:
+class Archive(InstrumentArchive):
     """What was recorded below one data path. Made by :func:`open_archive`; holds nothing open.
 
     A symbol may be named in the exchange's spelling (``BTC/USD``), or as its directory is (``BTC_USD``).
-
-    Args:
-        data: the data path.
     """
-
-    def __init__(self, data: Path) -> None:
-        self.data = data
 
     def exchanges(self) -> list[str]:
         """Return the exchanges that have a directory, sorted."""
@@ -206,6 +202,19 @@ class Archive:
         start_ns, end_ns = (None if it is None else to_ns(it) for it in (start, end))
         (found,) = coverage_of(self.data, exchange, symbol, table, start_ns, end_ns)
         return found
+
+    def base_sizes(self, exchange: str, symbol: str, rows: Rows) -> Array:
+        """Return the sizes of rows in base currency, where the exchange counts contracts; f8.
+
+        Args:
+            exchange: as for :meth:`read`.
+            symbol: in the exchange's spelling.
+            rows: with price, and size or volume.
+
+        Raises:
+            ArchiveError: nothing was recorded of the instrument, or a column was not read.
+        """
+        return base_sizes(rows.columns, rows.time_ns, self.instrument_changes(exchange, symbol))
 
     def _check_exchange(self, exchange: str) -> None:
         known = self.exchanges()

@@ -127,7 +127,8 @@ def read_config(path: Path | None, extra: dict[str, str] | None = None) -> Confi
     types: dict[str, type[ExchangeConfig]] = {
         name: exchange.config_type for name, exchange in exchange_types().items()
     }
-    return load_config(path, {**os.environ, **(extra or {})}, types, default_exchanges=list(BUILT_IN))
+    default = [name for name, exchange in BUILT_IN.items() if exchange.by_default]
+    return load_config(path, {**os.environ, **(extra or {})}, types, default_exchanges=default)
 
 
 def set_up_logging(config: Config) -> None:

@@ -37,7 +37,7 @@ from multilogger.exchanges.catalog import exchange_types
 from multilogger.health.rates import RateMeter
 from multilogger.log import configure_logging
 from multilogger.simulator.market import MEMORY_TRADES
-from multilogger.simulator.venues import AnyVenue, demo_venues
+from multilogger.simulator.venues import VENUES, AnyVenue, demo_venues
 from multilogger.simulator.watch import FileWatch
 from multilogger.stats import Stats
 from multilogger.supervision.shutdown import signalled
@@ -67,6 +67,9 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--seconds", type=positive, metavar="N", help="stop after N (default: at Ctrl-C)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="keep the files there (default: a new one)")
+    parser.add_argument(
+        "--exchange", action="append", choices=sorted(VENUES), help="only this one; may be repeated"
+    )
     add_market_options(parser)
     parser.add_argument(
         "--day-seconds",
@@ -129,6 +132,7 @@ def main(arguments: argparse.Namespace) -> int:
             arguments.rate,
             clock,
             ledger,
+            names=arguments.exchange or tuple(VENUES),
             memory_trades=MEMORY_TRADES if chaos is None else demo_chaos.MEMORY_TRADES,
             enter_all=chaos is not None,
         ),
@@ -217,6 +221,8 @@ def _config(demo: _Demo) -> Config:
         section = f"MULTILOGGER__EXCHANGES__{venue.name.upper()}"
         settings[f"{section}__WS_ENDPOINT"] = venue.ws_url
         settings[f"{section}__REST_ENDPOINT"] = venue.rest_url
+        own = VENUES[venue.name].settings
+        settings.update({f"{section}__{key.upper()}": value for key, value in own.items()})
         if demo.day_seconds is not None:
             # What comes seconds late is days old by the clock of short days.
             settings[f"{section}__BACKFILL_MAX_AGE_SECS"] = str(_MOST_AGE_SECS)

@@ -112,7 +112,7 @@ def judge_chaos(
         exchange, broken = stats.exchange(venue.name), venue.violations
         unaware = unknown_losses(verdict, coverage, chaos.clock_errors)
         lines.append(
-            f"{mark(not (broken or unaware))} {venue.name:<9}{exchange.reconnects:,} connections replaced, "
+            f"{mark(not (broken or unaware))} {venue.name:<15}{exchange.reconnects:,} connections replaced, "
             f"{exchange.backfilled:,} trades fetched afterwards, {unaware:,} tickers lost outside of gaps, "
             f"{len(broken):,} rules broken"
         )

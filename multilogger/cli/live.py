@@ -28,6 +28,8 @@ _FRAME_LINES: Final = 6
 """Title, heading, its rule, caption, the cursor's line, and one that a scrolled terminal wants."""
 _EXCHANGE_LINES: Final = 2
 """Of each exchange, beside its symbols: its sums and a rule."""
+_LEAST_SYMBOLS: Final = 2
+"""Where there is no room for so many, symbols are not shown."""
 
 
 @attrs.define(eq=False)
@@ -54,13 +56,15 @@ class LiveTable:
         exchanges = sorted(self.stats.exchanges.items())
         room = (height - _FRAME_LINES) // max(1, len(exchanges)) - _EXCHANGE_LINES
         for name, exchange in exchanges:
-            self._add_exchange(table, name, exchange.symbols, max(room, 2))
+            self._add_exchange(table, name, exchange.symbols, room if room >= _LEAST_SYMBOLS else 0)
         return table
 
     def _add_exchange(self, table: Table, name: str, symbols: int, room: int) -> None:
         counted = {kind: rows_on_disk(self.data / name, kind) for kind in _WIDTHS}
         totals = [f"[bold]{sum(rows.values()):,}" for rows in counted.values()]
         table.add_row(f"[bold]{name}", f"{symbols} symbols", f"{self.meter.rate(name):,.0f}", "", *totals)
+        if not room:
+            return  # There are so many exchanges that their sums fill the screen.
         busiest = sorted(set().union(*counted.values()), key=lambda symbol: -counted["TRADES"].get(symbol, 0))
         shown = busiest if len(busiest) <= room else busiest[: room - 1]
         for symbol in sorted(shown):

@@ -28,7 +28,9 @@ def add_parser(commands: Any) -> None:
         description="Serve simulated exchanges, or recorded frames, on loopback until SIGTERM or SIGINT. "
         "The first line of output names the endpoints, as JSON.",
     )
-    parser.add_argument("--exchange", choices=sorted(VENUES), help="only this one")
+    parser.add_argument(
+        "--exchange", action="append", choices=sorted(VENUES), help="only this one; may be repeated"
+    )
     add_market_options(parser)
     parser.add_argument("--ledger", type=Path, metavar="DIR", help="write down there what is sent")
     parser.add_argument(
@@ -43,7 +45,7 @@ def add_parser(commands: Any) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT; print the endpoints as one JSON line first."""
     configure_logging("auto", "info")
-    if arguments.playback and not arguments.exchange:
+    if arguments.playback and len(arguments.exchange or ()) != 1:
         raise StartupError("--playback needs --exchange: whose protocol are the recordings in?")
     if arguments.playback and arguments.late:
         raise StartupError("--late is for markets: recordings are played as they are")
@@ -54,11 +56,11 @@ def main(arguments: argparse.Namespace) -> int:
 def _venues(arguments: argparse.Namespace) -> list[AnyVenue]:
     if arguments.playback:
         check_readable(arguments.playback)
-        return [open_playback(arguments.exchange, arguments.playback, wall_clock, speed=arguments.speed)]
+        return [open_playback(arguments.exchange[0], arguments.playback, wall_clock, speed=arguments.speed)]
     if arguments.ledger:
         check_writable(arguments.ledger)
-    venues = demo_venues(arguments.seed, arguments.rate, wall_clock, arguments.ledger)
-    return [venue for venue in venues if arguments.exchange in (None, venue.name)]
+    names = arguments.exchange or tuple(VENUES)
+    return demo_venues(arguments.seed, arguments.rate, wall_clock, arguments.ledger, names=names)
 
 
 async def _serve(venues: list[AnyVenue], late: float, seed: int) -> None:

@@ -119,7 +119,7 @@ def _table_lines(verdict: Verdict) -> Iterator[str]:
     sent = result.sent - verdict.lost_in_kills
     equal = "=" if result.on_disk == sent else "≠"
     yield (
-        f"{mark(verdict.good)} {verdict.exchange:<9}{result.table:<7} {sent:>9,} rows sent {equal} "
+        f"{mark(verdict.good)} {verdict.exchange:<15}{result.table:<7} {sent:>9,} rows sent {equal} "
         f"{result.on_disk:>9,} rows on disk: {verdict.lost} missing, "
         f"{result.extra} extra, {result.duplicates} duplicates, {result.skew} skew, "
         f"{result.time_decreasing} out of order"
@@ -137,7 +137,7 @@ def _days_line(verdict: ExchangeVerdict) -> str:
     elif days:
         sealed += ", sorted, without duplicates"
     line = (
-        f"{mark(not unclean and not overdue)} {verdict.exchange:<9}{sealed}; "
+        f"{mark(not unclean and not overdue)} {verdict.exchange:<15}{sealed}; "
         f"{_sum(verdict, 'sent_late'):,} rows sent late, {_sum(verdict, 'late'):,} waiting for the next seal"
     )
     return f"{line}; over, but not sealed: {', '.join(map(str, overdue))}" if overdue else line

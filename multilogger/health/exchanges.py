@@ -23,6 +23,7 @@ from multilogger.stats import (
 
 _PROBLEMS_TOLD: Final = 3
 _COUNTERS: Final = (
+    "messages",
     "reconnects",
     "renewals",
     "restarts",
@@ -194,6 +195,8 @@ def _symbol_problems(stats: ExchangeStats) -> Iterator[str]:
     )
     if stats.backfill_problem:
         yield f"missed trades can't be asked for ({stats.backfill_problem})"
+    if stats.instruments_problem:
+        yield f"what changed in its listing can't be written ({stats.instruments_problem})"
     for name, budget in stats.budgets.items():
         if budget.held_back_secs > _HELD_BACK_TOLD_SECS:
             yield f"{name}: to be left alone for {budget.held_back_secs:.0f} s, the exchange says"

@@ -5,7 +5,7 @@ The same methods as :class:`multilogger.quality.sequence.TradeSequence`, with no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import numpy as np
@@ -15,15 +15,24 @@ from multilogger.batch import SymbolTable
 from multilogger.quality.grouping import group, highest_before
 from multilogger.quality.growing import ROOM, with_room
 from multilogger.quality.missing import Hole, News
+from multilogger.records import Flag
 from multilogger.stats import ExchangeStats
 from multilogger.tables import Array
 
-REMEMBERED: Final = 10_000
+REMEMBERED: Final = 8_000
 """Ids of a symbol that are remembered at most, and half as many at least."""
+TICK_NS: Final = 10_000_000
+"""When an id became known is remembered this exactly, for more than a year."""
 _UNSORTED: Final = 256
 """Ids that wait to be sorted in."""
 _UNKNOWN: Final = -1
-_NO_IDS: Final[npt.NDArray[np.uint64]] = np.zeros(0, np.uint64)
+_NOT_KNOWN, _FROM_DISK = 0, 1
+_LAST_TICK: Final = 2**32 - 1
+_NEVER: Final = -(1 << 63)
+_TOLD_LATE: Final = int(Flag.BACKFILLED | Flag.REPLAYED)
+# Not aligned: twelve bytes for each of some millions of ids.
+_KNOWN: Final = np.dtype([("trade_id", "<u8"), ("tick", "<u4")])
+_NOTHING: Final[Array] = np.zeros(0, _KNOWN)
 
 
 class _WithoutHoles:
@@ -106,42 +115,53 @@ class RisingIds(_WithoutHoles):
 
 
 class _Recent:
-    """The newest ids of one symbol: two sorted generations, and those that are not sorted in yet."""
+    """The newest ids of one symbol: two sorted generations, and those that are not sorted in yet.
+
+    With each id is kept in which tick it became known.
+    """
 
     __slots__ = ("_new", "_old", "_young")
 
     def __init__(self) -> None:
-        self._old = self._young = _NO_IDS
-        self._new: set[int] = set()
+        self._old = self._young = _NOTHING
+        self._new: dict[int, int] = {}
 
-    def add(self, ids: npt.NDArray[np.uint64]) -> list[bool]:
+    def add(self, ids: npt.NDArray[np.uint64], tick: int) -> list[bool]:
         """Remember ids, and return of each whether it was not known."""
-        known = _contains(self._young, ids) | _contains(self._old, ids)
+        known = (_ticks(self._young, ids) | _ticks(self._old, ids)) != _NOT_KNOWN
         fresh = []
         for trade_id, is_known in zip(ids.tolist(), known.tolist(), strict=True):
             is_fresh = not is_known and trade_id not in self._new
             fresh.append(is_fresh)
             if is_fresh:
-                self._new.add(trade_id)
+                self._new[trade_id] = tick
         if len(self._new) >= _UNSORTED:
             self._sort_in()
         return fresh
 
+    def ticks(self, ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint32]:
+        """Return in which tick each became known, 0 for those that are not."""
+        sorted_in = _ticks(self._young, ids) | _ticks(self._old, ids)
+        new = [self._new.get(trade_id, _NOT_KNOWN) for trade_id in ids.tolist()]
+        return sorted_in | np.array(new, np.uint32)
+
     def _sort_in(self) -> None:
-        new = np.fromiter(self._new, np.uint64, len(self._new))
-        self._new = set()
+        new = np.fromiter(self._new.items(), _KNOWN, len(self._new))
+        self._new = {}
         if len(self._young) + len(new) > REMEMBERED // 2:
-            self._old, self._young = self._young, _NO_IDS
-        self._young = np.sort(np.concatenate([self._young, new]))
+            self._old, self._young = self._young, _NOTHING
+        self._young = np.sort(np.concatenate([self._young, new]), order="trade_id")
 
 
-def _contains(ordered: npt.NDArray[np.uint64], ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+def _ticks(ordered: Array, ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint32]:
     if not len(ordered):
-        return np.zeros(len(ids), np.bool_)
-    places = np.searchsorted(ordered, ids)
+        return np.zeros(len(ids), np.uint32)
+    places = np.searchsorted(ordered["trade_id"], ids)
     places[places == len(ordered)] = 0
-    found: npt.NDArray[np.bool_] = ordered[places] == ids
-    return found
+    ticks: npt.NDArray[np.uint32] = np.where(
+        ordered["trade_id"][places] == ids, ordered["tick"][places], np.uint32(_NOT_KNOWN)
+    )
+    return ticks
 
 
 class RecentIds(_WithoutHoles):
@@ -150,28 +170,77 @@ class RecentIds(_WithoutHoles):
     Args:
         symbols: numbers the rows' symbols.
         stats: where duplicates are counted.
-        last_ids: an id on disk by venue symbol: what an exchange sends again after a restart.
+        last_ids: an id on disk by venue symbol.
+        recent: the newest trades on disk by venue symbol: arrays of ``trade_id`` and ``time_ns``, the oldest
+            first. They are what an exchange sends again after a restart, and what a page of newest trades
+            can be joined to.
+        clock: nanoseconds since the epoch, for :meth:`known_by`.
     """
 
-    def __init__(self, symbols: SymbolTable, stats: ExchangeStats, last_ids: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        symbols: SymbolTable,
+        stats: ExchangeStats,
+        last_ids: Mapping[str, int],
+        recent: Mapping[str, Array] | None = None,
+        clock: Callable[[], int] = lambda: 0,
+    ) -> None:
         super().__init__()
         self._stats = stats
+        self._clock = clock
+        self._began_ns = clock()
         self._seen: dict[int, _Recent] = {}
+        self._last_ns = np.zeros(ROOM, np.int64)
+        self._floor_ns = np.full(ROOM, _NEVER, np.int64)
+        """Of trades from before nothing is known; those on disk are not among :attr:`_seen`."""
         for symbol, last in last_ids.items():
-            self._recent(symbols.number(symbol)).add(np.array([last], np.uint64))
+            self._recent(symbols.number(symbol)).add(np.array([last], np.uint64), _FROM_DISK)
+        for symbol, rows in (recent or {}).items():
+            number = symbols.number(symbol)
+            self._recent(number).add(rows["trade_id"], _FROM_DISK)
+            self._grow(number)
+            self._floor_ns[number] = rows["time_ns"][0]
+            self._last_ns[number] = rows["time_ns"][-1]
 
     def last_id(self, number: int) -> int | None:  # noqa: ARG002 - as TradeSequence has it
         """Return None: no id says more than another."""
         return None
 
+    def last_ns(self, number: int) -> int:
+        """Return the event time of a symbol's newest trade, 0 if none is known."""
+        return int(self._last_ns[number]) if number < len(self._last_ns) else 0
+
+    def knows(self, number: int, ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+        """Return which ids are among those that are remembered."""
+        known: npt.NDArray[np.bool_] = self._recent(number).ticks(ids) != _NOT_KNOWN
+        return known
+
+    def known_by(self, number: int, ids: npt.NDArray[np.uint64], time_ns: int) -> npt.NDArray[np.bool_]:
+        """Return which ids were known at a time, by the clock; some of the last hundredth second are left out."""
+        ticks = self._recent(number).ticks(ids)
+        # An id's tick is counted up, and this one down.
+        latest = max(_FROM_DISK, min(_LAST_TICK - 1, _FROM_DISK + (time_ns - self._began_ns) // TICK_NS))
+        known: npt.NDArray[np.bool_] = (ticks != _NOT_KNOWN) & (ticks <= latest)
+        return known
+
     def fresh(self, trades: Array) -> Array:
-        """Return the rows whose ids were not seen of late, in their order, and remember them."""
+        """Return the rows whose ids were not seen of late, in their order, and remember them.
+
+        What is told of the past, and is from before the first trade that was read from disk, is taken for a
+        repetition: it may be on disk.
+        """
         symbol = trades["symbol"]
+        self._grow(int(symbol.max()))
+        tick = min(_LAST_TICK, _FROM_DISK + 1 + max(0, self._clock() - self._began_ns) // TICK_NS)
         order = np.argsort(symbol, kind="stable")
         bounds = np.flatnonzero(np.diff(symbol[order])) + 1
         kept = np.zeros(len(trades), np.bool_)
         for rows in np.split(order, bounds):
-            kept[rows] = self._recent(int(symbol[rows[0]])).add(trades["trade_id"][rows])
+            kept[rows] = self._recent(int(symbol[rows[0]])).add(trades["trade_id"][rows], tick)
+        if trades["flags"].any():
+            told_late = (trades["flags"] & _TOLD_LATE) > 0
+            kept &= ~told_late | (trades["time_ns"] >= self._floor_ns[symbol])
+        np.maximum.at(self._last_ns, symbol[kept], trades["time_ns"][kept])
         if kept.all():
             return trades
         self._stats.duplicates += int(len(kept) - kept.sum())
@@ -179,3 +248,7 @@ class RecentIds(_WithoutHoles):
 
     def _recent(self, number: int) -> _Recent:
         return self._seen.setdefault(number, _Recent())
+
+    def _grow(self, number: int) -> None:
+        self._last_ns = with_room(self._last_ns, number, 0)
+        self._floor_ns = with_room(self._floor_ns, number, _NEVER)

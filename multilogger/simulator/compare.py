@@ -1,6 +1,7 @@
 """The comparison of what a simulated exchange sent with what a recorder has on disk, row by row.
 
-Trades are matched by id, tickers by all their values as a multiset, for a ticker has no id on disk. Floats
+Trades are matched by id, tickers by all their values as a multiset, for a ticker has no id on disk. A trade
+that was merged from several fills may be on disk as these, see :mod:`.merged`. Floats
 are compared bit for bit: the exact columns with the float nearest to the text sent, the 32-bit ones with that
 rounded once more.
 """
@@ -17,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from multilogger.simulator.columns import COMPATIBLE, Stored, directory, late_directory, read_table, times
-from multilogger.simulator.ledger import ROWS, Ledger, read_ledgers
+from multilogger.simulator.ledger import FILLS, ROWS, Ledger, read_ledgers
+from multilogger.simulator.merged import as_recorded, stored_counts
 
 Array = npt.NDArray[Any]
 
@@ -36,8 +38,9 @@ class TableComparison:
 
     table: str
     sent: int = 0
+    """A merged trade that is on disk as its fills counts as these."""
     sent_late: int = 0
-    """Of these, rows with an earlier time than one that had been sent before for the symbol."""
+    """Rows with an earlier time than one that had been sent before for the symbol."""
     on_disk: int = 0
     """In live and late files."""
     late: int = 0
@@ -104,7 +107,8 @@ def compare(
     tables = {}
     for table in ROWS:
         rows = _sent(sent, exchange, table)
-        tables[table] = _compare_table(table, rows, data_path, exchange)
+        fills = _sent(sent, exchange, FILLS) if table == "TRADES" else None
+        tables[table] = _compare_table(table, rows, fills, data_path, exchange)
     return Comparison(exchange, tables, missing_ok)
 
 
@@ -114,9 +118,12 @@ def _sent(sent: Ledger | Path | Sequence[Path], exchange: str, table: str) -> Ar
     return read_ledgers([sent] if isinstance(sent, Path) else sent, exchange, table)
 
 
-def _compare_table(table: str, rows: Array, data_path: Path, exchange: str) -> TableComparison:
+def _compare_table(
+    table: str, rows: Array, fills: Array | None, data_path: Path, exchange: str
+) -> TableComparison:
     result = TableComparison(table)
     by_symbol = _by_symbol(rows)
+    parts = {} if fills is None else _by_symbol(fills)
     roots = (data_path / exchange, late_directory(data_path) / exchange)
     recorded = {path.parent.name for root in roots for path in root.glob(f"*/{table}")}
     known = {directory(data_path, exchange, symbol, table).parent.name for symbol in by_symbol}
@@ -125,12 +132,17 @@ def _compare_table(table: str, rows: Array, data_path: Path, exchange: str) -> T
         folder, late = (directory(path, exchange, symbol, table) for path in (data_path, roots[1].parent))
         stored = read_table(folder, late, table)
         _count(result, symbol, sent, stored)
-        (_compare_trades if table == "TRADES" else _compare_md)(result, symbol, sent, stored)
+        if fills is None:
+            result.sent += len(sent)
+            _compare_md(result, symbol, sent, stored)
+        else:
+            trades, counts = as_recorded(sent, parts.get(symbol, fills[:0]), stored)
+            result.sent += len(trades)
+            _compare_trades(result, symbol, trades, counts, stored)
     return result
 
 
 def _count(result: TableComparison, symbol: str, sent: Array, stored: Stored) -> None:
-    result.sent += len(sent)
     result.sent_late += int(np.count_nonzero(sent["time_ns"] < np.maximum.accumulate(sent["time_ns"])))
     result.on_disk += len(stored)
     result.late += stored.late
@@ -153,7 +165,7 @@ def _by_symbol(rows: Array) -> dict[str, Array]:
     return {name.decode(): rows[order[bounds[i] : bounds[i + 1]]] for name, i in numbers.items()}
 
 
-def _compare_trades(result: TableComparison, symbol: str, sent: Array, stored: Stored) -> None:
+def _compare_trades(result: TableComparison, symbol: str, sent: Array, counts: Array, stored: Stored) -> None:
     ids, first = np.unique(stored.columns["trade_id"], return_index=True)
     wanted, sent_first = np.unique(sent["trade_id"], return_index=True)
     common, at_disk, at_sent = np.intersect1d(ids, wanted, assume_unique=True, return_indices=True)
@@ -164,16 +176,21 @@ def _compare_trades(result: TableComparison, symbol: str, sent: Array, stored: S
     result.duplicates += len(stored) - len(ids)
     result.note(f"{symbol} missing trade", missing)
     result.note(f"{symbol} extra trade", extra)
-    _check_values(result, symbol, sent[sent_first[at_sent]], stored, first[at_disk])
+    rows = sent_first[at_sent]
+    _check_values(result, symbol, sent[rows], counts[rows], stored, first[at_disk])
 
 
-def _check_values(result: TableComparison, symbol: str, sent: Array, stored: Stored, at: Array) -> None:
+def _check_values(
+    result: TableComparison, symbol: str, sent: Array, counts: Array, stored: Stored, at: Array
+) -> None:
     """Compare every column of matched trades; a row with any difference counts once."""
     columns = stored.columns
     wrong = times(stored, "TRADES")[at] != sent["time_ns"]
     wrong |= _bits(columns["trade_price"][at]) != _bits(sent["price"].astype("<f4"))
     wrong |= _bits(columns["trade_size"][at]) != _bits(sent["size"].astype("<f4"))
     wrong |= columns["trade_side"][at] != sent["side"]
+    if (on_disk := stored_counts(stored)) is not None:
+        wrong |= on_disk[at] != counts
     # The history of trades tells no orders: what was got from there has none.
     backfilled = (columns["flags"][at] & _BACKFILLED != 0) if "flags" in columns else np.zeros(len(at), bool)
     for name in ("maker_order_id", "taker_order_id"):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Mapping
 from typing import ClassVar, Generic, TypeVar
 
 from multilogger.simulator.client import Client
+from multilogger.simulator.instruments import Instrument, guess_instrument
 from multilogger.simulator.market import Cascade
 from multilogger.simulator.rest import Request, Response
 from multilogger.simulator.rules import Rules
@@ -18,6 +20,14 @@ class Dialect(abc.ABC, Generic[C]):
     """The protocol of one exchange: all of it is synchronous, but for what waits for a connection's age."""
 
     name: ClassVar[str]
+    resolution_ns: ClassVar[int]
+    """Of event times."""
+    pace_ns: ClassVar[int] = 0
+    """The least time between two orders of an instrument: of use where times alone tell tickers apart."""
+    instruments: ClassVar[tuple[Instrument, ...]]
+    """What it lists, unless a test wants others."""
+    settings: ClassVar[Mapping[str, str]] = {}
+    """What a recorder of these has to have configured, as environment variables spell it."""
     messages_per_fill: ClassVar[float]
     """Data messages that a fill becomes, on average."""
     requests_per_second: ClassVar[int]
@@ -28,6 +38,11 @@ class Dialect(abc.ABC, Generic[C]):
     """A pong is due within this time."""
     outbox_bytes: ClassVar[int] = 16 * 1024 * 1024
     """A client for whom more is waiting is too slow, and cut."""
+
+    @classmethod
+    def instrument_of(cls, symbol: str) -> Instrument:
+        """Return an instrument for a venue symbol of which nothing else is known."""
+        return guess_instrument(symbol)
 
     @abc.abstractmethod
     def make_rules(self) -> Rules:

@@ -59,6 +59,12 @@ def spell(units: int, decimals: int) -> str:
     return f"{digits[:-decimals]}.{digits[-decimals:]}"
 
 
+_QUOTES: Final = (
+    *("FDUSD", "USDT", "USDC", "TUSD", "BUSD", "USDP", "DAI", "BTC", "ETH", "BNB"),
+    *("EUR", "GBP", "TRY", "BRL", "AUD", "JPY", "RUB", "UAH", "NGN", "USD"),
+)
+"""Quote assets to look for at the end of a symbol without a separator; first match wins."""
+
 # base, start price, tick, size decimals, typical size, share of the trades
 _COINS: Final = (
     ("BTC", "64000.00", 1, 8, 0.02, 5.0),
@@ -98,3 +104,12 @@ def listing(quote: str, separator: str) -> tuple[Instrument, ...]:
         online=False,
     )
     return (*traded, offline)
+
+
+def guess_instrument(symbol: str) -> Instrument:
+    """Return an instrument whose base and quote are what the venue symbol looks like."""
+    base, separator, quote = symbol.partition("-" if "-" in symbol else "/")
+    if not separator:
+        quote = next((it for it in _QUOTES if symbol.endswith(it) and symbol != it), "")
+        base = symbol.removesuffix(quote) if quote else symbol
+    return Instrument(symbol=symbol, base=base, quote=quote, price="1.00000000", size_decimals=8)

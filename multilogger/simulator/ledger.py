@@ -3,6 +3,9 @@
 Rows have the unified meaning of the recorder's tables, so that a comparison needs no knowledge of any wire
 protocol. With a directory, rows go to ``{exchange}.{table}.ledger`` there, unbuffered, one write a table and
 market step, and memory stays flat; a later run appends. Without one they stay in memory, packed.
+
+An exchange that merges fills into one trade may give them one by one when it is asked for past trades. What
+each of its merged trades consists of is in a table of its own, ``FILLS``, which is only there if it has rows.
 """
 
 from __future__ import annotations
@@ -51,7 +54,17 @@ MD_ROW: Final = np.dtype(
 )
 """``sequence`` identifies the ticker within its symbol and run."""
 ROWS: Final = {"TRADES": TRADES_ROW, "MD": MD_ROW}
-_pack_trade: Final = struct.Struct(f"<{SYMBOL_BYTES}sqQdd16s16sQ").pack
+"""Tables that a recorder has, too."""
+FILLS: Final = "FILLS"
+FILLS_ROW: Final = np.dtype(
+    [*((name, TRADES_ROW[name]) for name in TRADES_ROW.names or ()), ("merged_id", "<u8")]
+)
+"""A fill as a trade of its own, and the id of the trade that it is part of."""
+_DTYPES: Final = {FILLS: FILLS_ROW, **ROWS}
+"""Fills are written before the trade that they make up."""
+_TRADE: Final = f"<{SYMBOL_BYTES}sqQdd16s16sQ"
+_pack_trade: Final = struct.Struct(_TRADE).pack
+_pack_fill: Final = struct.Struct(f"{_TRADE}Q").pack
 _pack_md: Final = struct.Struct(f"<{SYMBOL_BYTES}sqQddddQ").pack
 
 
@@ -67,6 +80,8 @@ class TradeEntry:
     maker: bytes
     taker: bytes
     bought: bool
+    fills: tuple[TradeEntry, ...] = ()
+    """What it was merged from, the one of its own id last; nothing if it is a single fill."""
 
 
 @attrs.frozen(kw_only=True)
@@ -98,23 +113,16 @@ class Ledger:
         self.directory = directory
         self.counts = dict.fromkeys(ROWS, 0)
         """Rows of this run by table."""
-        self._pending = {table: bytearray() for table in ROWS}
-        self._kept = {table: bytearray() for table in ROWS}
+        self._pending = {table: bytearray() for table in _DTYPES}
+        self._kept = {table: bytearray() for table in _DTYPES}
         self._files = {} if directory is None else {t: _open(directory, exchange, t) for t in ROWS}
 
     def trade(self, entry: TradeEntry) -> None:
         """Enter a trade; it is written by the next :meth:`commit`."""
         self.counts["TRADES"] += 1
-        self._pending["TRADES"] += _pack_trade(
-            _symbol(entry.symbol),
-            entry.time_ns,
-            entry.trade_id,
-            float(entry.price),
-            float(entry.size),
-            entry.maker,
-            entry.taker,
-            entry.bought,
-        )
+        self._pending["TRADES"] += _pack_trade(*_trade_fields(entry))
+        for fill in entry.fills:
+            self._pending[FILLS] += _pack_fill(*_trade_fields(fill), entry.trade_id)
 
     def ticker(self, entry: TickerEntry) -> None:
         """Enter a ticker; it is written by the next :meth:`commit`."""
@@ -141,15 +149,17 @@ class Ledger:
             if self.directory is None:
                 self._kept[table] += pending
             else:
+                if table not in self._files:
+                    self._files[table] = _open(self.directory, self.exchange, table)
                 _write(self._files[table], pending)
             pending.clear()
 
     def rows(self, table: str) -> Rows:
-        """Return all rows of ``TRADES`` or ``MD``, earlier runs' in the same directory included."""
+        """Return all rows of ``TRADES``, ``MD`` or ``FILLS``, earlier runs' in the same directory included."""
         self.commit()
         if self.directory is not None:
             return read_ledgers([self.directory], self.exchange, table)
-        return np.frombuffer(bytes(self._kept[table]), ROWS[table])
+        return np.frombuffer(bytes(self._kept[table]), _DTYPES[table])
 
     def close(self) -> None:
         """Write what was entered and close the files."""
@@ -162,9 +172,9 @@ def read_ledgers(directories: Iterable[Path], exchange: str, table: str) -> Rows
     """Read an exchange's ledger files of some directories; a row torn by a kill at the end is left out.
 
     Returns:
-        Rows of ``ROWS[table]``, in order of the directories; none where there is no file.
+        Rows of the table's dtype, in order of the directories; none where there is no file.
     """
-    row = ROWS[table]
+    row = _DTYPES[table]
     parts = [np.empty(0, row)]
     for directory in directories:
         path = _path(directory, exchange, table)
@@ -186,6 +196,19 @@ def newest_time(directories: Sequence[Path], exchanges: Iterable[str]) -> int:
     )
 
 
+def _trade_fields(entry: TradeEntry) -> tuple[Any, ...]:
+    return (
+        _symbol(entry.symbol),
+        entry.time_ns,
+        entry.trade_id,
+        float(entry.price),
+        float(entry.size),
+        entry.maker,
+        entry.taker,
+        entry.bought,
+    )
+
+
 def _symbol(symbol: str) -> bytes:
     encoded = symbol.encode()
     if len(encoded) > SYMBOL_BYTES:
@@ -202,7 +225,8 @@ def _open(directory: Path, exchange: str, table: str) -> int:
     path = _path(directory, exchange, table)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     # What a kill tore off must not shift the rows that follow.
-    os.ftruncate(descriptor, os.fstat(descriptor).st_size // ROWS[table].itemsize * ROWS[table].itemsize)
+    row = _DTYPES[table]
+    os.ftruncate(descriptor, os.fstat(descriptor).st_size // row.itemsize * row.itemsize)
     return descriptor
 
 

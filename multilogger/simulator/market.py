@@ -238,17 +238,34 @@ class Market:
         pace_ns: int = 0,
         memory_trades: int = MEMORY_TRADES,
     ) -> None:
-        self.instruments = {instrument.symbol: instrument for instrument in instruments}
+        self.instruments: dict[str, Instrument] = {}
+        """What is listed; to be changed by :meth:`enlist` and :meth:`delist`."""
+        self.markets: dict[str, InstrumentMarket] = {}
         self._rng = random.Random(seed)
         self._resolution_ns = resolution_ns
-        self.markets = {
-            instrument.symbol: InstrumentMarket(
-                instrument, random.Random(self._rng.getrandbits(64)), first_trade_id, pace_ns, memory_trades
-            )
-            for instrument in instruments
-        }
-        self._traded = [m for m in self.markets.values() if m.instrument.online]
-        self._weights = [m.instrument.weight for m in self._traded]
+        self._history = (first_trade_id, pace_ns, memory_trades)
+        for instrument in instruments:
+            self.enlist(instrument)
+
+    def enlist(self, instrument: Instrument) -> None:
+        """List an instrument from now on; one that is listed is replaced, and its market goes on."""
+        symbol = instrument.symbol
+        if symbol in self.markets:
+            self.markets[symbol].instrument = instrument
+        else:
+            rng = random.Random(self._rng.getrandbits(64))
+            self.markets[symbol] = InstrumentMarket(instrument, rng, *self._history)
+        self.instruments[symbol] = instrument
+        self._choose()
+
+    def delist(self, symbol: str) -> None:
+        """List an instrument no longer; what was traded of it can still be asked for."""
+        del self.instruments[symbol]
+        self._choose()
+
+    def _choose(self) -> None:
+        self._traded = [self.markets[it.symbol] for it in self.instruments.values() if it.online]
+        self._weights = [market.instrument.weight for market in self._traded]
 
     def open(self, now_ns: int) -> list[Cascade]:
         """Let every instrument trade once, so that there is a last trade to ask for."""

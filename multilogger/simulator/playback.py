@@ -12,18 +12,12 @@ import trio
 
 from multilogger.recording import Recorded, read_recording
 from multilogger.simulator.client import Client
-from multilogger.simulator.instruments import Instrument
 from multilogger.simulator.ledger import Ledger
 from multilogger.simulator.market import Market
 from multilogger.simulator.site import Fault
 from multilogger.simulator.venue import Venue
 from multilogger.simulator.venues import VENUES
 
-_QUOTES: Final = (
-    *("FDUSD", "USDT", "USDC", "TUSD", "BUSD", "USDP", "DAI", "BTC", "ETH", "BNB"),
-    *("EUR", "GBP", "TRY", "BRL", "AUD", "JPY", "RUB", "UAH", "NGN", "USD"),
-)
-"""Quote assets to look for at the end of a symbol without a separator; first match wins."""
 _PATIENCE_SECS: Final = 3.0
 """After the first subscription, the others are waited for this long: a recorder may not want all symbols."""
 _AHEAD_BYTES: Final = 1024 * 1024
@@ -79,7 +73,7 @@ class PlaybackVenue:
         self.symbols = tuple(dict.fromkeys([*filter(None, self._symbols), *symbols]))
         """All that is listed: first those of the recording, in order of appearance."""
         self._recorded = frozenset(filter(None, self._symbols))
-        market = Market(0, [_instrument(symbol) for symbol in self.symbols])
+        market = Market(0, [kind.instrument_of(symbol) for symbol in self.symbols])
         self.venue = kind(market, clock, host=host, ws_port=ws_port, rest_port=rest_port)
         # No heartbeats or tickers of a market that does not exist among the recorded frames.
         self.venue.pause()
@@ -218,11 +212,3 @@ def _symbol_of(venue: Venue[Any], frame: Recorded) -> str | None:
         return venue.symbol_of(frame.payload)
     except ValueError:
         return None  # A recording may hold frames that are no JSON; they are sent all the same.
-
-
-def _instrument(symbol: str) -> Instrument:
-    base, dash, quote = symbol.partition("-")
-    if not dash:
-        quote = next((q for q in _QUOTES if symbol.endswith(q) and symbol != q), "")
-        base = symbol.removesuffix(quote) if quote else symbol
-    return Instrument(symbol=symbol, base=base, quote=quote, price="1.00000000", size_decimals=8)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Final, NoReturn, Protocol
 
@@ -10,7 +10,6 @@ import trio
 
 from multilogger.simulator.binance.spot import BinanceVenue
 from multilogger.simulator.coinbase.venue import CoinbaseVenue
-from multilogger.simulator.instruments import listing
 from multilogger.simulator.ledger import Ledger
 from multilogger.simulator.market import MEMORY_TRADES, Market
 from multilogger.simulator.site import Fault
@@ -88,60 +87,36 @@ def demo_venues(
     clock: Callable[[], int],
     ledger_dir: Path | None,
     *,
+    names: Collection[str] = tuple(VENUES),
     host: str = "127.0.0.1",
-    ports: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
     memory_trades: int = MEMORY_TRADES,
     enter_all: bool = False,
 ) -> list[AnyVenue]:
-    """Return a simulated Coinbase Exchange and a simulated Binance spot, ten instruments each.
+    """Return simulated exchanges, about ten instruments each, in the order of :data:`VENUES`.
 
     Args:
-        seed: of both markets.
+        seed: of the markets; an exchange's is the same whichever others there are.
         rate: data messages per second, of each exchange.
         clock: exchange time, nanoseconds since the epoch; the first trade ids derive from it, too.
         ledger_dir: where the ledgers are written, after what earlier runs left; None keeps them in memory.
+        names: of the exchanges.
         host: the address to serve on.
-        ports: WebSocket and REST port of each exchange; 0 takes a free one.
         memory_trades: that each instrument remembers for REST.
         enter_all: whether the ledgers have also those trades that were not sent, see ``Venue.enter_all``.
     """
     first = clock() // _ID_UNIT_NS
-    coinbase = Market(
-        seed,
-        listing("USD", "-"),
-        first_trade_id=first,
-        resolution_ns=CoinbaseVenue.resolution_ns,
-        # Nothing but its time tells two tickers apart on disk.
-        pace_ns=CoinbaseVenue.resolution_ns,
-        memory_trades=memory_trades,
-    )
-    binance = Market(
-        seed + 1,
-        listing("USDT", ""),
-        first_trade_id=first,
-        resolution_ns=BinanceVenue.resolution_ns,
-        memory_trades=memory_trades,
-    )
-    venues: list[Venue[Any]] = [
-        CoinbaseVenue(
-            coinbase,
-            clock,
-            ledger_dir=ledger_dir,
-            rate=rate,
-            host=host,
-            ws_port=ports[0][0],
-            rest_port=ports[0][1],
-        ),
-        BinanceVenue(
-            binance,
-            clock,
-            ledger_dir=ledger_dir,
-            rate=rate,
-            host=host,
-            ws_port=ports[1][0],
-            rest_port=ports[1][1],
-        ),
-    ]
-    for venue in venues:
-        venue.enter_all = enter_all
-    return [*venues]
+    venues: list[AnyVenue] = []
+    for number, (name, kind) in enumerate(VENUES.items()):
+        if name in names:
+            market = Market(
+                seed + number,
+                kind.instruments,
+                first_trade_id=first,
+                resolution_ns=kind.resolution_ns,
+                pace_ns=kind.pace_ns,
+                memory_trades=memory_trades,
+            )
+            venue = kind(market, clock, ledger_dir=ledger_dir, rate=rate, host=host)
+            venue.enter_all = enter_all
+            venues.append(venue)
+    return venues

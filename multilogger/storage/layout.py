@@ -9,6 +9,7 @@
     {data}/.multilogger/journal/{number}.wal, {number}.free
     {data}/.multilogger/late/{exchange}/{symbol}/{table}/{column}.{DD}.{MM}.{YY}.{generation}.bin
     {data}/.multilogger/notes.log, catalog.db
+    {data}/.multilogger/instruments/{exchange}.jsonl
     {data}/.multilogger/quarantine/, quarantine/rows/{exchange}/{symbol}/{table}/{field}.{DD}.{MM}.{YY}.bin
 """
 
@@ -85,6 +86,10 @@ class Paths:
     def catalog(self) -> Path:
         """The notes once more, for queries."""
         return self.own / "catalog.db"
+
+    def instrument_history(self, exchange: str) -> Path:
+        """Return where it is kept what an exchange has listed over time."""
+        return self.own / "instruments" / f"{exchange}.jsonl"
 
 
 def day_of(time_ns: int) -> int:

@@ -30,6 +30,7 @@ from multilogger.storage.follower import Follower
 from multilogger.storage.layout import Paths, day_of
 from multilogger.storage.lock import WriterLock, prepare_directories
 from multilogger.storage.opening import Opened, last_rows, last_trade_ids, open_applier
+from multilogger.storage.recent import recent_trades
 from multilogger.tables import Array, Table
 
 log = structlog.get_logger()
@@ -62,6 +63,7 @@ class Store:
         self._lock = threading.Lock()
         self._failed = ""
         self._known = opened.streams
+        self._paths = opened.paths
         self._committer = Committer(
             opened, settings, stats, clock, calendar=calendar, monotonic=monotonic, lock=self._lock
         )
@@ -69,13 +71,7 @@ class Store:
         self._book = self._committer.book
         found = opened.recovered
         self._follower = Follower(
-            opened.applier,
-            self._committer,
-            found,
-            stats,
-            clock=clock,
-            calendar=calendar,
-            lock=self._lock,
+            opened.applier, self._committer, found, stats, clock=clock, calendar=calendar, lock=self._lock
         )
         self.stopped_ns = found.stopped_ns
         """When the last run wrote its last frame, nanoseconds since the epoch; 0 if there was none."""
@@ -276,10 +272,13 @@ class Store:
     def last_rows(self, exchange: str, table: Table) -> dict[str, Array]:
         """Return the newest row of each venue symbol of an exchange that was on disk at the start.
 
-        Returns:
-            Arrays of one row of ``table.row``; the fields ``symbol`` and ``pad`` mean nothing.
+        As arrays of one row of ``table.row``; the fields ``symbol`` and ``pad`` mean nothing.
         """
         return last_rows(self._known, exchange, table)
+
+    def recent_trades(self, exchange: str) -> dict[str, Array]:
+        """Return what :func:`multilogger.storage.recent.recent_trades` does, of the streams at the start."""
+        return recent_trades(self._paths, self._known, exchange)
 
     @contextmanager
     def _failing(self, doing: str) -> Iterator[None]:

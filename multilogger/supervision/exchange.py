@@ -14,18 +14,25 @@ from multilogger.connection.refusals import report_refusals
 from multilogger.errors import RestError
 from multilogger.exchanges.base import Exchange
 from multilogger.stats import ExchangeState, ExchangeStats
+from multilogger.supervision.instruments import InstrumentLog
 from multilogger.symbols.instruments import SymbolInfo
 from multilogger.symbols.select import select_symbols
 
 log = structlog.get_logger(__name__)
 
-LISTING_SECS = 3600.0
-"""New listings join, and delisted symbols leave, within this long."""
+LISTING_SECS = 3300.0
+"""How often the listing is asked for. What is new in it is recorded within an hour: the rest of that is for a
+slow answer and the subscription."""
 NOT_LISTED = "not listed, or not trading, by the exchange's own listing"
 
 
 async def run_exchange(
-    exchange: Exchange, pool: Pool, explicit: list[str], backoff: Backoff, stats: ExchangeStats
+    exchange: Exchange,
+    pool: Pool,
+    explicit: list[str],
+    backoff: Backoff,
+    stats: ExchangeStats,
+    instruments: InstrumentLog,
 ) -> None:
     """Record one exchange; ends only by cancellation or a failure.
 
@@ -35,6 +42,7 @@ async def run_exchange(
         explicit: symbols that are configured by name: they start at once, listing or not.
         backoff: delays between attempts to fetch the listing.
         stats: the exchange's counters.
+        instruments: keeps what listings change.
     """
     async with trio.open_nursery() as nursery:
         nursery.start_soon(report_refusals, stats)
@@ -48,6 +56,7 @@ async def run_exchange(
             recorded = pool.symbols
             follow_listing(exchange, pool, listed, explicit, stats)
             note_listing(recorded, pool.symbols, listed, pool.coverage)
+            await instruments.note(listed)
             await trio.sleep(LISTING_SECS)
 
 

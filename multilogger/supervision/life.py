@@ -35,6 +35,7 @@ from multilogger.storage.store import Store
 from multilogger.supervision.exchange import run_exchange
 from multilogger.supervision.generations import Succession
 from multilogger.supervision.holes import open_holes, take_over
+from multilogger.supervision.instruments import InstrumentLog
 from multilogger.supervision.roster import Settings
 from multilogger.tables import MD, TABLES, TRADES
 
@@ -71,6 +72,7 @@ class Memory:
     quality: QualityFilter
     coverage: CoverageBook
     aside: AsideFrames
+    instruments: InstrumentLog
 
 
 class Memories:
@@ -140,7 +142,8 @@ class Memories:
             send=around.send,
             aside=aside,
         )
-        return Memory(feed=feed, quality=quality, coverage=coverage, aside=aside)
+        instruments = InstrumentLog(around.data_path, stats, around.calendar, around.run_blocking)
+        return Memory(feed=feed, quality=quality, coverage=coverage, aside=aside, instruments=instruments)
 
 
 @attrs.define(eq=False)
@@ -164,7 +167,7 @@ class Life:
             nursery.start_soon(memory.aside.run)
             nursery.start_soon(self._backfill, exchange)
             nursery.start_soon(run_prover, exchange, memory.coverage, stats)
-            await run_exchange(exchange, pool, explicit, Backoff(around.chance), stats)
+            await run_exchange(exchange, pool, explicit, Backoff(around.chance), stats, memory.instruments)
 
     def is_streaming(self) -> bool:
         """Return whether all its connections stream."""

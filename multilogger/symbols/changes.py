@@ -1,10 +1,11 @@
 """What one listing of an exchange has changed since the one before it.
 
 What can be told for certain is told, and nothing else. An instrument goes on under another symbol (it is
-*renamed*) where the exchange's own id says so, or where kind, base, quote, terms and the time of its listing are
-all the same; else one was *delisted* and another *listed*. A kind of instrument of which nothing was known is
-*found*: it may have been traded for years. One of which nothing is left is *unseen*: it may be traded on, and no
-longer be asked for; only what has expired is known to be delisted.
+*renamed*) where the exchange's own id says so, or where kind, base, quote, terms and the time of its listing
+are all the same; else one was *delisted* and another *listed*. Where nothing was known of a kind of
+instruments, such as options, they are *found*: they may have been traded for years. Where nothing is left of
+a kind, they are *unseen*: they may be traded on, and no longer be asked for; only what has expired is known
+to be delisted.
 """
 
 from __future__ import annotations
@@ -86,16 +87,15 @@ _TERMS: Final = (
 """What two symbols have in common if they are one instrument, where no id tells."""
 
 
+_NAMES: Final = tuple(field.name for field in attrs.fields(SymbolInfo) if field.name != "exchange")
+
+
 def plain(info: SymbolInfo) -> Plain:
     """Return the fields of an instrument, but for its exchange, as JSON has them."""
-    return attrs.asdict(info, filter=_is_own, value_serializer=_plain_value)
+    return {name: _plain_value(getattr(info, name)) for name in _NAMES}
 
 
-def _is_own(field: attrs.Attribute[Any], _value: object) -> bool:
-    return field.name != "exchange"
-
-
-def _plain_value(_owner: object, _field: object, value: Any) -> Any:
+def _plain_value(value: Any) -> Any:
     if isinstance(value, enum.Enum):
         return value.value
     # JSON has no other numbers; and NaN would be another one each time.
@@ -139,7 +139,7 @@ def changes_between(
         elif before is None:
             is_new = info.asset_class in seen and not doubtful
             changes.append(change(ChangeKind.LISTED if is_new else ChangeKind.FOUND, None, info))
-        elif plain(before) != plain(info):
+        elif before != info and plain(before) != plain(info):
             changes.append(change(ChangeKind.CHANGED, before, info))
     former = {info.symbol for info in renamed.values()}
     for symbol, info in gone.items():
@@ -178,7 +178,8 @@ def _by_id(info: SymbolInfo) -> tuple[object, ...] | None:
 
 
 def _by_terms(info: SymbolInfo) -> tuple[object, ...] | None:
-    if info.listed_ns is None:
+    # Where the exchange has ids, two of them are two instruments, however alike.
+    if info.listed_ns is None or info.venue_id:
         return None
     return tuple(getattr(info, name) for name in _TERMS)
 
@@ -186,7 +187,7 @@ def _by_terms(info: SymbolInfo) -> tuple[object, ...] | None:
 def apply_changes(state: dict[str, SymbolInfo], changes: Iterable[InstrumentChange]) -> None:
     """Bring what is listed, by venue symbol, up to date."""
     for it in changes:
-        if it.before is not None:
+        if it.before is not None and (it.after is None or it.after.symbol != it.before.symbol):
             state.pop(it.before.symbol, None)
         if it.after is not None:
             state[it.after.symbol] = it.after

@@ -16,12 +16,14 @@ from typing import Final
 import attrs
 
 from multilogger.errors import UnknownSymbol
-from multilogger.records import ExchangeId
-from multilogger.symbols.instruments import AssetClass, QuoteType, SymbolInfo
+from multilogger.symbols.history import InstrumentHistory
+from multilogger.symbols.instruments import AssetClass, SymbolInfo
 from multilogger.symbols.mappings import MappingEntry, Mappings, find_mappings, read_mappings
-from multilogger.symbols.quotes import quote_type, split_venue_symbol
+from multilogger.symbols.presumed import presumed, presumed_name
+from multilogger.symbols.quotes import split_venue_symbol
 
 _USD: Final = "USD"
+_PERPETUAL: Final = "-PERP"
 
 Thing = tuple[str, str, AssetClass]
 """Base, group of the quote, and kind: symbols with the same are equivalent."""
@@ -83,6 +85,19 @@ class SymbolMapper:
         self._listings[exchange] = listing
         self._index = self._make_index()
 
+    def recall(self, histories: Iterable[InstrumentHistory], at_ns: int | None = None) -> None:
+        """Take over what exchanges listed at a time, in place of their listings.
+
+        Args:
+            histories: theirs; of an exchange of which nothing was known then, the mapping file alone tells.
+            at_ns: nanoseconds since the epoch; None for their last listing.
+        """
+        for history in histories:
+            self._listings.pop(history.exchange, None)
+            if history.known_at(at_ns):
+                self._listings[history.exchange] = history.at(at_ns)
+        self._index = self._make_index()
+
     def normalize(self, exchange: str, symbol: str) -> str:
         """Return the normalized name of a venue symbol, by its true base and quote.
 
@@ -98,7 +113,7 @@ class SymbolMapper:
         entries = self._mapped.get((exchange, symbol))
         if not entries:
             raise UnknownSymbol(f"{exchange} lists no {symbol}, and no mapping names it")
-        return "-".join(_mapped_pair(symbol, entries))
+        return presumed_name(symbol, entries)
 
     def to_exchange(self, normalized: str, exchange: str) -> str:
         """Return the venue symbol of a normalized name: as mapped, else as listed.
@@ -156,12 +171,12 @@ class SymbolMapper:
             yield from listing.values()
         for (exchange, symbol), entries in self._mapped.items():
             if exchange not in self._listings:
-                yield _presumed(exchange, symbol, entries)
+                yield presumed(exchange, symbol, entries)
 
     def _listed_name(self, info: SymbolInfo) -> str:
         base = self._base(info)
-        renamed = base != info.base and info.normalized == f"{info.base}-{info.quote}"
-        return f"{base}-{info.quote}" if renamed else info.normalized
+        rest = info.normalized.removeprefix(f"{info.base}-")
+        return info.normalized if base == info.base or rest == info.normalized else f"{base}-{rest}"
 
     def _base(self, info: SymbolInfo) -> str:
         entries = self._mapped.get((info.exchange, info.symbol))
@@ -171,7 +186,7 @@ class SymbolMapper:
         return self._primary.get(quote, quote)
 
     def _entry_thing(self, entry: MappingEntry) -> Thing:
-        return entry.base, self._group(entry.quote), AssetClass.SPOT
+        return entry.base, self._group(entry.quote), entry.kind
 
     def _things(self, info: SymbolInfo) -> list[Thing]:
         """Return what an instrument is by its own base and quote, and what else it is mapped as."""
@@ -186,43 +201,16 @@ class SymbolMapper:
         return known or self._mapped_names.get(name) or list(self._things_by_form(name))
 
     def _things_by_form(self, name: str) -> Iterator[Thing]:
-        parts = split_venue_symbol(name)
+        pair = name.removesuffix(_PERPETUAL)
+        parts = split_venue_symbol(pair)
         if parts is not None:
-            yield parts[0], self._group(parts[1]), AssetClass.SPOT
+            # What it is settled in, as in BTC-USD:USD-PERP, makes no other thing of it.
+            quote = parts[1].partition(":")[0]
+            yield parts[0], self._group(quote), AssetClass.SPOT if pair == name else AssetClass.PERPETUAL
 
     def _of_things(self, things: list[Thing]) -> list[SymbolInfo]:
         found = (info for thing in things for info in self._index.by_thing.get(thing, []))
         return list({(info.exchange, info.symbol): info for info in found}.values())
-
-
-def _mapped_pair(symbol: str, entries: list[MappingEntry]) -> tuple[str, str]:
-    """Return the true base and quote of a venue symbol that stands under ``entries``."""
-    pair = split_venue_symbol(symbol.upper())
-    name = symbol.upper() if pair is None else "".join(pair)
-    quote = None if pair is None else pair[1]
-    exact = (entry for entry in entries if name == f"{entry.base}{entry.quote}".upper())
-    by_quote = (entry for entry in entries if entry.quote == quote)
-    entry = next(exact, None) or next(by_quote, None)
-    if entry is not None or quote is None:
-        entry = entry or entries[0]
-        return entry.base, entry.quote
-    # Listed as an equivalent only, as ETHBUSD under ETH-USD: its own quote is in its name.
-    return entries[0].base, quote
-
-
-def _presumed(exchange: str, symbol: str, entries: list[MappingEntry]) -> SymbolInfo:
-    """Return what the mapping file alone tells of a symbol."""
-    base, quote = _mapped_pair(symbol, entries)
-    kinds = {entry.quote: QuoteType(entry.quote_type) for entry in entries}
-    return SymbolInfo(
-        exchange=ExchangeId(exchange),
-        symbol=symbol,
-        normalized=f"{base}-{quote}",
-        base=base,
-        quote=quote,
-        quote_type=kinds.get(quote) or quote_type(quote),
-        active=False,
-    )
 
 
 def load_mapper(path: Path | None) -> SymbolMapper:

@@ -14,6 +14,7 @@ from multilogger.config.expect import Expect, show
 from multilogger.config.structure import Fault, structure, suggestion
 from multilogger.errors import ConfigError, StartupError
 from multilogger.records import ExchangeId
+from multilogger.symbols.instruments import AssetClass
 from multilogger.symbols.yamltree import YamlPath, parse_yaml
 
 T = TypeVar("T")
@@ -47,6 +48,13 @@ class MappingEntry:
     quote_type: Literal["fiat", "stablecoin", "crypto"]
     exchanges: dict[str, str]
     """Venue symbol by exchange, or by exchange and ``_alt`` for a second one."""
+    asset_class: Literal["spot", "perpetual"] = "spot"
+    """Contracts that expire are gone before anybody maps them."""
+
+    @property
+    def kind(self) -> AssetClass:
+        """What kind of instruments they are."""
+        return AssetClass(self.asset_class)
 
     def symbols(self) -> Iterator[tuple[ExchangeId, str]]:
         """Give (exchange, venue symbol) pairs; the preferred one of an exchange comes before its ``_alt``."""
@@ -192,20 +200,30 @@ def _exchange_fault(key: str, symbol: object, path: YamlPath) -> Fault | None:
 
 def _contradictions(entries: dict[YamlPath, MappingEntry]) -> Iterator[Fault]:
     names: dict[str, YamlPath] = {}
-    bases: dict[tuple[str, str], tuple[str, YamlPath]] = {}
+    told: dict[tuple[str, str], tuple[MappingEntry, YamlPath]] = {}
     for path, entry in entries.items():
-        name = f"{entry.base}-{entry.quote}"
-        if entry.normalized != name:
-            words = f"expected {name}, its base and quote, got {show(entry.normalized)}"
-            yield Fault((*path, "normalized"), words)
+        words = _name_fault(entry)
+        if words:
+            yield Fault((*path, "normalized"), f"expected {words}, got {show(entry.normalized)}")
         first = names.setdefault(entry.normalized, path)
         if first != path:
             yield Fault((*path, "normalized"), f"{entry.normalized} stands in {dotted(first)} already")
         for key, symbol in entry.exchanges.items():
-            base, other = bases.setdefault((key.removesuffix(_ALT), symbol), (entry.base, path))
-            if base != entry.base:
-                words = f"{symbol} is {entry.base} here, but {base} in {dotted(other)}"
-                yield Fault((*path, "exchanges", key), words)
+            one, other = told.setdefault((key.removesuffix(_ALT), symbol), (entry, path))
+            for mine, theirs in ((entry.base, one.base), (entry.asset_class, one.asset_class)):
+                if mine != theirs:
+                    words = f"{symbol} is {mine} here, but {theirs} in {dotted(other)}"
+                    yield Fault((*path, "exchanges", key), words)
+
+
+def _name_fault(entry: MappingEntry) -> str:
+    """Return what an entry's name should be, empty if it is that."""
+    pair = f"{entry.base}-{entry.quote}"
+    if entry.kind is AssetClass.SPOT:
+        return "" if entry.normalized == pair else f"{pair}, its base and quote"
+    settled = entry.normalized.startswith(f"{pair}:") and entry.normalized.endswith("-PERP")
+    name = f"{pair}-PERP"
+    return "" if settled or entry.normalized == name else f"{name}, its base and quote, and PERP"
 
 
 def _group_contradictions(groups: dict[YamlPath, QuoteGroup]) -> Iterator[Fault]:

@@ -8,7 +8,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 from chaos_rows import TABLES, Missing, missing_rows
-from chaos_scenario import EXCHANGES
 from chaos_world import World
 
 from multilogger.archive.coverage import Gap, TableCoverage, coverage_of
@@ -25,7 +24,7 @@ _SHOWN: Final = 3
 def check(world: World) -> list[str]:
     """Return what is wrong, each line beginning with the invariant that does not hold."""
     found: list[str] = []
-    for exchange in EXCHANGES:
+    for exchange in world.scenario.exchanges:
         lines = [
             *_rows(world, exchange),
             *_missing(world, exchange),
@@ -57,7 +56,7 @@ def _missing(world: World, exchange: str) -> Iterator[str]:
     ledger = world.venues[exchange].ledger
     for missing in missing_rows({table: ledger.rows(table) for table in TABLES}, world.data, exchange):
         trades = missing.table == "TRADES"
-        if trades and len(missing.ids) and exchange not in world.scenario.without_history:
+        if trades and len(missing.ids) and world.has_history(exchange):
             yield f"missing trades: {len(missing.ids)} of {missing.symbol}: {_some(missing.ids)}"
         unknown = missing.times[~_in_gap(missing, intervals, world.tolerance_ns(exchange))]
         if len(unknown):
@@ -100,7 +99,7 @@ def _gaps(world: World, exchange: str) -> Iterator[str]:
         yield f"no coverage: {error}"
         return
     for table in tables:
-        if table.table == "TRADES" and exchange not in scenario.without_history and table.gaps:
+        if table.table == "TRADES" and world.has_history(exchange) and table.gaps:
             yield f"gap left: {_gap_words(world, table, table.gaps)}"
         elif table.gaps and exchange not in scenario.struck and not scenario.kills:
             yield f"cross-talk: {_gap_words(world, table, table.gaps)}"

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Final
 
 import attrs
 from chaos_clock import NANOS
 
 from multilogger.simulator.chaos import Strike, strikes
+from multilogger.simulator.venues import VENUES
 
 EXCHANGES: Final = ("coinbase", "binance")
+"""Of scenarios that don't say otherwise."""
+PAIRS: Final = tuple(combinations(VENUES, 2))
+"""Hours take turns with them, so that each exchange is in as many."""
 HOUR_SECS: Final = 3600.0
 FAULTS_SECS: Final = 3300.0
 """For so long faults may strike; then it must be possible to notice and mend what they did."""
@@ -32,6 +37,7 @@ class Scenario:
     seed: int
     secs: float = HOUR_SECS
     start_ns: int = _MIDNIGHT_NS + 8 * 3600 * NANOS
+    exchanges: tuple[str, ...] = EXCHANGES
     struck: tuple[str, ...] = EXCHANGES
     """Exchanges that faults befall; the others must not notice."""
     without_history: tuple[str, ...] = ()
@@ -48,15 +54,17 @@ class Scenario:
 def scenario_of(seed: int) -> Scenario:
     """Return the virtual hour of a seed."""
     chance = random.Random(seed)
-    struck = chance.choice((EXCHANGES, EXCHANGES, EXCHANGES[:1], EXCHANGES[1:]))
+    pair = PAIRS[seed % len(PAIRS)]
+    struck = chance.choice((pair, pair, pair[:1], pair[1:]))
     kills = [chance.uniform(60.0, HOUR_SECS * _LAST_KILL) for _ in range(chance.choice((0, 0, 0, 1, 2)))]
     every = chance.uniform(*_EVERY_SECS)
     return Scenario(
         seed=seed,
         # A quarter of the hours has a midnight in it.
         start_ns=_MIDNIGHT_NS + int(chance.choice((-0.25, 2.0, 9.0, 17.0)) * 3600) * NANOS,
+        exchanges=pair,
         struck=struck,
-        without_history=chance.choice(((), (), (), EXCHANGES[:1], EXCHANGES[1:], EXCHANGES)),
+        without_history=chance.choice(((), (), (), pair[:1], pair[1:], pair)),
         symbols_per_connection=chance.choice((2, 4)),
         lifetime_secs=chance.choice((_DAY_SECS, chance.uniform(*_SHORT_LIFE_SECS))),
         kills=tuple(sorted(kills)),

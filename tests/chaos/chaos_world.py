@@ -3,37 +3,43 @@
 from __future__ import annotations
 
 import math
+import os
 import random
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import attrs
 import numpy as np
 import numpy.typing as npt
 import trio
 from chaos_clock import NANOS, VirtualClock, replaced, run_inline
-from chaos_scenario import EXCHANGES, Scenario
+from chaos_scenario import Scenario
 
-from multilogger.config import Config, HealthConfig, LoggerConfig, StorageConfig
+from multilogger.config import (
+    Config,
+    ExchangeConfig,
+    HealthConfig,
+    LoggerConfig,
+    StorageConfig,
+    load_config,
+)
 from multilogger.connection import backfill, budget, pool, prover, watch
 from multilogger.exchanges.base import Exchange
-from multilogger.exchanges.binance.spot import Binance, BinanceConfig
-from multilogger.exchanges.coinbase.exchange import Coinbase, CoinbaseConfig
-from multilogger.simulator.binance.spot import BinanceVenue
-from multilogger.simulator.coinbase.venue import CoinbaseVenue
+from multilogger.exchanges.catalog import BUILT_IN
 from multilogger.simulator.feed_faults import WrongClock
-from multilogger.simulator.instruments import listing
 from multilogger.simulator.market import Market
 from multilogger.simulator.network import MemoryNetwork
 from multilogger.simulator.venue import Venue
+from multilogger.simulator.venues import VENUES
 from multilogger.stats import Stats
 from multilogger.storage import writer
 from multilogger.supervision.tree import Plan, run_tree
 
 Array = npt.NDArray[Any]
+T = TypeVar("T")
 _WEIGHTS: Final = {"BTC": 2.0, "ETH": 2.0, "DOGE": 1.5, "SHIB": 1.0, "XYO": 0.0}
 """How often they trade; the last is only listed."""
 _LIFE: Final = 1.1
@@ -86,7 +92,7 @@ class World:
         """Of the logger that runs; what a killed one left is copied, since this one can't be killed."""
         self.lives: list[Stats] = []
         """The counters of each logger, killed ones included."""
-        self.venues: dict[str, Venue[Any]] = {name: self._venue(name) for name in EXCHANGES}
+        self.venues: dict[str, Venue[Any]] = {name: self._venue(name) for name in scenario.exchanges}
         self.ended_ns = scenario.start_ns
         """What time it was at the end."""
         self._chance = random.Random(scenario.seed)
@@ -94,37 +100,28 @@ class World:
         self._mappings.write_text(_NO_MAPPINGS)
 
     def _venue(self, name: str) -> Venue[Any]:
-        venue = self._coinbase() if name == "coinbase" else self._binance()
+        kind = VENUES[name]
+        market = Market(
+            self.scenario.seed,
+            [attrs.evolve(it, weight=_WEIGHTS[it.base]) for it in kind.instruments if it.base in _WEIGHTS],
+            first_trade_id=1 + self.scenario.seed,
+            resolution_ns=kind.resolution_ns,
+            pace_ns=kind.pace_ns,
+        )
+        paced = kind if kind.ping_secs is None else _with(kind, ping_secs=self.pace.ping_secs)
+        venue = paced(market, self.clock, ledger_dir=self.ledger, rate=self.pace.rate)
+        if hasattr(venue, "lifetime_secs"):
+            venue.lifetime_secs = self.scenario.lifetime_secs * _LIFE
         venue.beat_secs, venue.period_secs = self.pace.beat_secs, self.pace.period_secs
         venue.rest_delay_secs = self.pace.rest_delay_secs
         venue.enter_all = True
         self.network.register(venue)
         return venue
 
-    def _coinbase(self) -> Venue[Any]:
-        # Nothing but its time tells two tickers apart on disk.
-        market = self._market("USD", "-", CoinbaseVenue.resolution_ns, CoinbaseVenue.resolution_ns)
-        return CoinbaseVenue(market, self.clock, ledger_dir=self.ledger, rate=self.pace.rate)
-
-    def _binance(self) -> Venue[Any]:
-        market = self._market("USDT", "", BinanceVenue.resolution_ns, 0)
-        paced: type[BinanceVenue] = type("Paced", (BinanceVenue,), {"ping_secs": self.pace.ping_secs})
-        venue = paced(market, self.clock, ledger_dir=self.ledger, rate=self.pace.rate)
-        venue.lifetime_secs = self.scenario.lifetime_secs * _LIFE
-        return venue
-
-    def _market(self, quote: str, separator: str, resolution_ns: int, pace_ns: int) -> Market:
-        return Market(
-            self.scenario.seed,
-            [
-                attrs.evolve(it, weight=_WEIGHTS[it.base])
-                for it in listing(quote, separator)
-                if it.base in _WEIGHTS
-            ],
-            first_trade_id=1 + self.scenario.seed,
-            resolution_ns=resolution_ns,
-            pace_ns=pace_ns,
-        )
+    def has_history(self, exchange: str) -> bool:
+        """Return whether all trades that were missed can be had from an exchange."""
+        history = BUILT_IN[exchange](self._exchanges[exchange]).history
+        return history is not None and history.by_id and exchange not in self.scenario.without_history
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -156,7 +153,7 @@ class World:
         """Return what the logger has to do."""
         plan = Plan(
             config=self._config(),
-            exchange_types={name: _type_of(name, self.scenario) for name in EXCHANGES},
+            exchange_types={name: _type_of(name, self.scenario) for name in self.venues},
             stop_requested=stop.wait,
             clock=self.clock,
             random=random.Random(self._chance.getrandbits(64)),
@@ -166,18 +163,25 @@ class World:
         self.lives.append(plan.stats)
         return plan
 
+    @property
+    def _exchanges(self) -> dict[str, ExchangeConfig]:
+        """The settings of the exchanges, by name."""
+        section = "MULTILOGGER__EXCHANGES__"
+        settings = {"MULTILOGGER__LOGGER__DATA_PATH": str(self.data)}
+        for name, venue in self.venues.items():
+            own = {
+                "ws_endpoint": venue.ws_url,
+                "rest_endpoint": venue.rest_url,
+                "symbols_per_connection": self.scenario.symbols_per_connection,
+                "silence_secs": self.pace.silence_secs,
+                "quiet_secs": self.pace.quiet_secs,
+                **venue.settings,
+            }
+            settings |= {f"{section}{name}__{key}".upper(): str(value) for key, value in own.items()}
+        types = {name: BUILT_IN[name].config_type for name in self.venues}
+        return load_config(Path(os.devnull), settings, types).exchanges
+
     def _config(self) -> Config:
-        types = {"coinbase": CoinbaseConfig, "binance": BinanceConfig}
-        exchanges = {
-            name: types[name](
-                ws_endpoint=venue.ws_url,
-                rest_endpoint=venue.rest_url,
-                symbols_per_connection=self.scenario.symbols_per_connection,
-                silence_secs=self.pace.silence_secs,
-                quiet_secs=self.pace.quiet_secs,
-            )
-            for name, venue in self.venues.items()
-        }
         with attrs.validators.disabled():
             logger = LoggerConfig(
                 data_path=self.data, flush_interval_secs=self.pace.apply_secs, mappings=self._mappings
@@ -193,7 +197,7 @@ class World:
             logger=logger,
             storage=storage,
             health=HealthConfig(enabled=False),
-            exchanges=exchanges,
+            exchanges=self._exchanges,
         )
 
     async def live(self, until: Callable[[], Awaitable[None]]) -> None:
@@ -242,9 +246,13 @@ class World:
 
 
 def _type_of(name: str, scenario: Scenario) -> type[Exchange]:
-    known: Mapping[str, type[Exchange]] = {"coinbase": Coinbase, "binance": Binance}
-    limits = attrs.evolve(known[name].limits, lifetime_secs=scenario.lifetime_secs)
-    changes: dict[str, Any] = {"limits": limits}
+    limits = BUILT_IN[name].limits
+    changes: dict[str, Any] = {"limits": attrs.evolve(limits, lifetime_secs=scenario.lifetime_secs)}
     if name in scenario.without_history:
         changes["history"] = None
-    return type(f"Chaotic{name.title()}", (known[name],), changes)
+    return _with(BUILT_IN[name], **changes)
+
+
+def _with(kind: type[T], **changes: Any) -> type[T]:
+    """Return a class that is another one but for some attributes."""
+    return type(f"Chaotic{kind.__name__}", (kind,), changes)

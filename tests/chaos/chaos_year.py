@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import trio
 from chaos_clock import replaced
-from chaos_scenario import EXCHANGES, Scenario
+from chaos_scenario import Scenario
 from chaos_world import Pace, World
 
 from multilogger.archive.coverage import by_exchange, coverage_of
@@ -99,7 +99,7 @@ async def _speak(venue: Venue[Any], secs: int) -> None:
 def percentages(world: World) -> dict[tuple[str, str], float]:
     """Return how much of the year was recorded, by exchange and table, from the coverage ledger."""
     found = {}
-    for exchange in EXCHANGES:
+    for exchange in world.scenario.exchanges:
         for it in by_exchange(coverage_of(world.data, exchange, clock=lambda: world.ended_ns)):
             found[it.exchange, it.table] = it.sums.percentage or 0.0
     return found

@@ -30,6 +30,8 @@ from multilogger.storage.catalog import CoverageInterval
 
 Capsys = pytest.CaptureFixture[str]
 
+NAMES = ("coinbase", "binance")
+
 
 def test_options(capsys: Capsys) -> None:
     """Chaos comes when it is asked for, once in five seconds, and not together with short days."""
@@ -44,7 +46,7 @@ def test_options(capsys: Capsys) -> None:
 
 async def test_faults_are_dealt_in_turn(autojump_clock: MockClock) -> None:
     """Each fault strikes one exchange at its time, and is counted; when all is over is known."""
-    venues = demo_venues(1, 100, wall_clock, None)
+    venues = demo_venues(1, 100, wall_clock, None, names=NAMES)
     chaos = Chaos(
         [
             Strike(1.0, "garbage", Garbage(7), 14.0),
@@ -73,7 +75,7 @@ def test_a_demo_of_two_minutes_sees_most_kinds() -> None:
 
 async def test_the_logger_gets_time_to_repair(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     """Markets rest once faults are over and what was missed has shown; the end waits for what is missing."""
-    venues = demo_venues(1, 100, wall_clock, None)
+    venues = demo_venues(1, 100, wall_clock, None, names=NAMES)
     stats = Stats(started_ns=0)
     binance = stats.exchange("binance")
     binance.missing, binance.deaf["BTCUSDT/TRADES"] = 12, "since then"
@@ -97,13 +99,13 @@ async def test_nobody_waits_for_ever(autojump_clock: MockClock) -> None:
     stats = Stats(started_ns=0)
     stats.exchange("binance").missing = 1
     start = trio.current_time()
-    await Chaos([]).settle(demo_venues(1, 100, wall_clock, None), stats)
+    await Chaos([]).settle(demo_venues(1, 100, wall_clock, None, names=NAMES), stats)
     assert trio.current_time() - start == pytest.approx(60 + 15, abs=16)
 
 
 async def test_what_struck_is_told(autojump_clock: MockClock) -> None:
     """The kinds are counted in one line; rules that were not kept are named."""
-    venues = demo_venues(1, 100, wall_clock, None)
+    venues = demo_venues(1, 100, wall_clock, None, names=NAMES)
     chaos = Chaos([Strike(0.0, "replay", Replay(), 0.0), Strike(0.0, "cut", Replay(), 0.0)])
     await chaos.run(venues)
     [_, binance] = venues
@@ -116,8 +118,8 @@ async def test_what_struck_is_told(autojump_clock: MockClock) -> None:
     findings = judge_chaos(chaos, venues, stats, verdicts, [])
     lines = [Text.from_markup(line).plain for line in findings.lines]
     assert lines[0] == "     2 faults struck: 1 cut, 1 replay"
-    assert lines[1].startswith("ok   coinbase 0 connections replaced, 0 trades fetched")
-    assert lines[2].startswith("FAIL binance  0 connections replaced, 1,234 trades fetched")
+    assert lines[1].startswith("ok   coinbase       0 connections replaced, 0 trades fetched")
+    assert lines[2].startswith("FAIL binance        0 connections replaced, 1,234 trades fetched")
     assert lines[2].endswith(" 0 tickers lost outside of gaps, 7 rules broken")
     assert lines[3].endswith("[0]")
     assert len(lines) == 8

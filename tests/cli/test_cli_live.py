@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from multilogger.cli.live import last_price, rows_on_disk
+from multilogger.cli.live import LiveTable, last_price, rows_on_disk
+from multilogger.health.rates import RateMeter
+from multilogger.stats import Stats
 
 
 def write_prices(folder: Path, name: str, prices: list[float]) -> Path:
@@ -37,3 +39,16 @@ def test_rows_are_those_of_column_files(tmp_path: Path) -> None:
     ):
         write_prices(tmp_path / "BTC-USD" / "MD", name, [1, 2, 3])
     assert rows_on_disk(tmp_path, "MD") == {"BTC-USD": 6}
+
+
+def test_many_exchanges_fit_a_screen(tmp_path: Path) -> None:
+    """Symbols are shown while there is room for some of each exchange; else the sums alone."""
+    stats = Stats(started_ns=0)
+    for name in (f"exchange_{number}" for number in range(10)):
+        stats.exchange(name)
+        for symbol in ("A", "B", "C", "D"):
+            write_prices(tmp_path / name / symbol / "MD", "time.31.12.25.bin", [1, 2])
+    table = LiveTable(stats, tmp_path, RateMeter(stats, lambda: 0), "title")
+    assert table.render(24).row_count == 10
+    assert table.render(56).row_count == 10 * (1 + 3)
+    assert table.render(200).row_count == 10 * (1 + 4)

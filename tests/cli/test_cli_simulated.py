@@ -16,6 +16,8 @@ from multilogger.simulator.ledger import Ledger, TradeEntry
 from multilogger.simulator.venue import Venue
 from multilogger.simulator.venues import demo_venues
 
+NAMES = ("coinbase", "binance")
+
 
 def parsed(*arguments: str) -> argparse.Namespace:
     """Return the options of a command."""
@@ -84,7 +86,7 @@ def test_time_goes_on_where_earlier_runs_left_it(
 async def test_disturb(late: float) -> None:
     """Every exchange gets its disorder, for as long as it runs; none without a share."""
     await trio.lowlevel.checkpoint()
-    venues = demo_venues(1, 100, wall_clock, None)
+    venues = demo_venues(1, 100, wall_clock, None, names=NAMES)
     disturb(venues, late, 3)
     for venue in venues:
         assert isinstance(venue, Venue)

@@ -67,7 +67,7 @@ def test_sealed_days_and_late_rows_are_told() -> None:
     verdict = ExchangeVerdict("coinbase", [trades, tickers], frozenset({FIRST, date(2026, 11, 21)}))
     assert verdict.good
     assert plain(verdict_lines([verdict]))[-1] == (
-        "ok   coinbase 2 days sealed, sorted, without duplicates; "
+        "ok   coinbase       2 days sealed, sorted, without duplicates; "
         "1,322 rows sent late, 12 waiting for the next seal"
     )
 
@@ -93,7 +93,7 @@ def test_days_that_are_not_as_they_should_be(trades: dict[str, object], sealed: 
     verdict = ExchangeVerdict("coinbase", [table("TRADES", **trades)], frozenset({FIRST, SECOND}))
     assert not verdict.good
     late = "0 rows sent late, 0 waiting for the next seal"
-    expected = f"FAIL coinbase {sealed}; {late}; over, but not sealed: {overdue}"
+    expected = f"FAIL coinbase       {sealed}; {late}; over, but not sealed: {overdue}"
     assert plain(verdict_lines([verdict]))[-1] == expected
 
 
@@ -137,8 +137,12 @@ def test_judging_counts_late_files_and_earlier_runs(tmp_path: Path) -> None:
     verdict = judge(ledgers / "2", tmp_path, "binance", frozenset({FIRST}))
     assert (verdict.good, verdict.lost_before, verdict.sealed) == (True, 1, {FIRST})
     tickers, days = plain(verdict_lines([verdict]))[1:]
-    assert tickers.startswith("ok   binance  MD              6 rows sent =         6 rows on disk: 0 missing")
-    assert days.startswith("ok   binance  1 day sealed, sorted, without duplicates; 0 rows sent late, 2 wai")
+    assert tickers.startswith(
+        "ok   binance        MD              6 rows sent =         6 rows on disk: 0 missing"
+    )
+    assert days.startswith(
+        "ok   binance        1 day sealed, sorted, without duplicates; 0 rows sent late, 2 wai"
+    )
 
 
 def test_what_was_seen_of_live_files_is_told(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ async def simulated(ledger: Path, *, rate: float = 400.0, seed: int = 3) -> Asyn
     with capture_logs() as logged:
         try:
             async with trio.open_nursery() as nursery:
-                for venue in demo_venues(seed, rate, time.time_ns, ledger):
+                for venue in demo_venues(seed, rate, time.time_ns, ledger, names=("coinbase", "binance")):
                     assert isinstance(venue, Venue)
                     # What a client misses, it can ask for: to be complete is to have that, too.
                     venue.enter_all = True

@@ -31,6 +31,7 @@ def test_the_documented_shape() -> None:
         "connected": True,
         "connections": {"up": 2, "total": 2},
         "symbols": 500,
+        "messages": 0,
         "messages_per_second": 1250.0,
         "last_message": "2025-01-25T10:30:45Z",
         "last_message_age_secs": 1.0,

@@ -54,7 +54,7 @@ async def test_exchanges_follow_their_clock() -> None:
     await trio.lowlevel.checkpoint()
     now = [0]
     clock = ScaledClock(START_NS, 8640, lambda: now[0])
-    for venue in demo_venues(1, 100, clock, None):
+    for venue in demo_venues(1, 100, clock, None, names=("coinbase", "binance")):
         assert isinstance(venue, Venue)
         now[0] += 10 * 10**9
         day = START_NS + now[0] * 8640

@@ -167,7 +167,7 @@ async def dial(nursery: trio.Nursery, url: str) -> tuple[Peer, trio.SocketStream
 async def test_a_venue_serves_both_ports() -> None:
     """Over real sockets the URLs are true, the market runs, a pause drains, and a reset is one."""
     clock = iter(range(10**18, 2 * 10**18, 10**6)).__next__
-    [venue, _] = demo_venues(1, 2000, clock, None)
+    [venue] = demo_venues(1, 2000, clock, None, names=["coinbase"])
     async with trio.open_nursery() as nursery:
         assert await nursery.start(venue.run) is venue
         async with httpx.AsyncClient() as client:
@@ -189,7 +189,7 @@ async def test_a_venue_serves_both_ports() -> None:
 
 async def test_a_refused_connection_is_reset() -> None:
     """A client that comes while connections are refused finds a reset, not an orderly end."""
-    [venue, _] = demo_venues(1, 1, lambda: 10**18, None)
+    [venue] = demo_venues(1, 1, lambda: 10**18, None, names=["coinbase"])
     async with trio.open_nursery() as nursery:
         await nursery.start(venue.run)
         venue.inject(Refuse(10))

@@ -112,7 +112,7 @@ def test_demo_ids_rise_over_restarts(name: str) -> None:
     """A later run's first trade id is above what the earlier one can have reached."""
     firsts = []
     for now in (NOW, NOW + 10**9):
-        [venue] = [venue for venue in demo_venues(1, 500, partial(int, now), None) if venue.name == name]
+        [venue] = demo_venues(1, 500, partial(int, now), None, names=[name])
         assert isinstance(venue, Venue)
         firsts += [c.fills[0].trade_id for c in venue.market.open(now) if c.instrument.base == "BTC"]
     assert firsts[1] - firsts[0] == 10_000

@@ -20,7 +20,7 @@ from multilogger.symbols.yamltree import parse_yaml
 
 ROOT = Path(__file__).parents[2]
 ENTRY = "symbol_mappings:\n  - {normalized: A-USD, base: A, quote: USD, quote_type: fiat, exchanges: {%s}}\n"
-FIELDS = "normalized, base, quote, quote_type, exchanges"
+FIELDS = "normalized, base, quote, quote_type, exchanges, asset_class"
 GROUPS = """\
 equivalence_rules:
   quote_assets:

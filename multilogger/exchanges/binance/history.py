@@ -1,4 +1,4 @@
-"""Binance spot's past trades, by REST.
+"""Past trades of Binance's markets, by REST.
 
 https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints::
 
@@ -9,7 +9,8 @@ https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-e
     [{"a":3000001,"p":"64000.10","q":"0.03","f":5000001,"l":5000003,"T":1795341600100,"m":true,"M":true}, ..]
 
 Ids rise from ``fromId`` on, the oldest first, back to the first trade; ``/api/v3/trades``, and ``aggTrades``
-without ``fromId``, give the newest. Times are in milliseconds.
+without ``fromId``, give the newest. Times are in milliseconds. Those of futures have the same form, other
+paths and weights, and do not reach back as far.
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ from multilogger.exchanges.base import HttpGet, TradeHistory
 from multilogger.exchanges.binance.messages import SPECS, AggTradeData, TradeData, trade_of
 from multilogger.exchanges.fields import Spec, convert, unnamed
 from multilogger.exchanges.history import read_page
-from multilogger.records import Flag, Trade
+from multilogger.records import ExchangeId, Flag, Trade
 
-HISTORY: Final = TradeHistory(page=1000)
+_PAGE: Final = 1000
+HISTORY: Final = TradeHistory(page=_PAGE)
+"""Of spot."""
 
 
 class PastTradeData(TradeData):
@@ -49,49 +52,84 @@ PAST_TRADE_SPEC: Final[Spec] = (
 )
 
 
-@attrs.frozen
-class _Source:
+@attrs.frozen(kw_only=True)
+class Source:
     """Where the past trades of a kind of stream are."""
 
-    by_id: str
+    by_id: str = ""
+    """Takes ``fromId``; empty if nothing does."""
     newest: str
     weight: int
     data: type[TradeData]
     spec: Spec
 
 
-_SOURCES: Final = {
-    "trade": _Source("historicalTrades", "trades", 25, PastTradeData, PAST_TRADE_SPEC),
-    "aggTrade": _Source("aggTrades", "aggTrades", 4, AggTradeData, SPECS["aggTrade"]),
+SOURCES: Final = {
+    "trade": Source(
+        by_id="historicalTrades", newest="trades", weight=25, data=PastTradeData, spec=PAST_TRADE_SPEC
+    ),
+    "aggTrade": Source(
+        by_id="aggTrades", newest="aggTrades", weight=4, data=AggTradeData, spec=SPECS["aggTrade"]
+    ),
 }
+"""Of spot, by the kind of stream."""
 
 
-async def fetch_page(
-    http_get: HttpGet, endpoint: str, stream: str, symbol: str, limit: int, first: int | None = None
-) -> list[Trade]:
-    """Fetch trades from an id on, or the newest; the oldest first.
+@attrs.frozen
+class PastTrades:
+    """The past trades of one market.
 
-    Args:
+    Attributes:
+        exchange: whose they are.
         http_get: asks.
-        endpoint: of the REST API.
-        stream: ``trade`` or ``aggTrade``: which ids are meant.
-        symbol: whose.
-        limit: how many at most.
-        first: the lowest id; None for the newest trades.
-
-    Raises:
-        RestError: the exchange did not answer, or not as documented.
+        base: URL of the API, up to its version.
+        source: which of them; it says which ids are meant.
     """
-    source = _SOURCES[stream]
-    params = {"symbol": symbol, "limit": str(limit)}
-    if first is not None:
-        params["fromId"] = str(first)
-    url = f"{endpoint.rstrip('/')}/api/v3/{source.newest if first is None else source.by_id}"
-    body = await http_get(url, params, weight=source.weight)
-    return read_page(body, partial(_past_trade, symbol, source), url)
+
+    exchange: ExchangeId
+    http_get: HttpGet
+    base: str
+    source: Source
+
+    async def newest(self, symbol: str) -> list[Trade]:
+        """Fetch the newest trades, the oldest first.
+
+        Raises:
+            RestError: the exchange did not answer, or not as documented.
+        """
+        return await self._page(self.source.newest, {"symbol": symbol, "limit": str(_PAGE)}, symbol)
+
+    async def span(self, symbol: str, first: int, last: int) -> list[Trade]:
+        """Fetch the page of a span of ids with the highest of them, or the lowest if these are void.
+
+        Raises:
+            RestError: the exchange did not answer, or not as documented.
+        """
+        highest = max(first, last - _PAGE + 1)
+        page = await self._from(symbol, highest, last)
+        return page or (await self._from(symbol, first, highest - 1) if first < highest else [])
+
+    async def _from(self, symbol: str, first: int, last: int) -> list[Trade]:
+        """Fetch the trades with the lowest ids of a span."""
+        limit = str(min(_PAGE, last - first + 1))
+        page = await self._page(
+            self.source.by_id, {"symbol": symbol, "limit": limit, "fromId": str(first)}, symbol
+        )
+        return [trade for trade in page if first <= trade.trade_id <= last]
+
+    async def _page(self, path: str, params: Mapping[str, str], symbol: str) -> list[Trade]:
+        url = f"{self.base}/{path}"
+        body = await self.http_get(url, params, weight=self.source.weight)
+        return read_page(body, partial(self._trade, symbol), url)
+
+    def _trade(self, symbol: str, entry: Mapping[str, Any]) -> Trade:
+        source = self.source
+        data = convert(entry, source.data, source.spec)
+        named = frozenset(name for name, _, _ in source.spec)
+        return trade_of(data, self.exchange, symbol, flags=Flag.BACKFILLED, rest=unnamed(entry, named))
 
 
-def _past_trade(symbol: str, source: _Source, entry: Mapping[str, Any]) -> Trade:
-    data = convert(entry, source.data, source.spec)
-    named = frozenset(name for name, _, _ in source.spec)
-    return trade_of(data, symbol, flags=Flag.BACKFILLED, rest=unnamed(entry, named))
+def used_weight(headers: Mapping[str, str]) -> float | None:
+    """Return the weight that an answer says was used within this minute; None if it says nothing."""
+    used = headers.get("x-mbx-used-weight-1m", "")
+    return float(used) if used.isascii() and used.isdigit() else None

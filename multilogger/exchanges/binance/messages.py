@@ -22,7 +22,7 @@ from typing import Any, Final
 import msgspec
 
 from multilogger.errors import FrameError
-from multilogger.exchanges.fields import MOST, Spec, epoch_ns, sane_time, sane_value
+from multilogger.exchanges.fields import MOST, Spec, decode_object, epoch_ns, sane_time, sane_value
 from multilogger.records import ExchangeId, Flag, Side, Trade
 
 
@@ -123,8 +123,41 @@ def absurd_ticker(last: float, volume: float, time_ns: int) -> str:
     return "bad quote" if sane_time(time_ns) else "bad time"
 
 
+def event_of(raw: bytes) -> tuple[str, dict[str, Any]]:
+    """Return kind and content of an event, wrapped for a combined stream or not.
+
+    Raises:
+        FrameError: it is no JSON object.
+    """
+    message = decode_object(raw)
+    data = message.get("data", message)
+    if not isinstance(data, dict):
+        raise FrameError("not an object")
+    # Spot's bookTicker alone names no event type.
+    kind = data.get("e", "bookTicker" if data.keys() >= {"u", "s", "b", "B", "a", "A"} else "")
+    return str(kind), data
+
+
+def symbol_of(event: Mapping[str, Any]) -> str:
+    """Return the symbol that an event names.
+
+    Raises:
+        FrameError: it names none.
+    """
+    symbol = event.get("s")
+    if not isinstance(symbol, str):
+        raise FrameError("missing field")
+    return symbol
+
+
 def trade_of(
-    data: TradeData, symbol: str, *, recv_ns: int = 0, flags: Flag = Flag.LIVE, rest: Mapping[str, Any]
+    data: TradeData,
+    exchange: ExchangeId,
+    symbol: str,
+    *,
+    recv_ns: int = 0,
+    flags: Flag = Flag.LIVE,
+    rest: Mapping[str, Any],
 ) -> Trade:
     """Return a trade as a record.
 
@@ -136,7 +169,7 @@ def trade_of(
     if not (sane and 0 <= data.t < MOST_ID):
         raise FrameError(absurd_trade(data.p, data.q, data.t))
     return Trade(
-        exchange=ExchangeId.BINANCE,
+        exchange=exchange,
         symbol=symbol,
         trade_id=data.t,
         time_ns=time_ns,

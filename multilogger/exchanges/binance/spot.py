@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final, cast
-from urllib.parse import urlsplit
 
 import attrs
 import msgspec
 
 from multilogger.batch import SymbolTable
-from multilogger.config import ExchangeConfig, Expect, one_of, url, whole
+from multilogger.config import ExchangeConfig, one_of, url, whole
 from multilogger.errors import FrameError, ListingError
 from multilogger.exchanges.base import Allowance, Exchange, Limits, Services, TradeHistory
 from multilogger.exchanges.binance.adapter import BinanceAdapter
-from multilogger.exchanges.binance.history import HISTORY, fetch_page
+from multilogger.exchanges.binance.endpoints import COMBINED, combined_url
+from multilogger.exchanges.binance.history import HISTORY, SOURCES, PastTrades, used_weight
 from multilogger.exchanges.binance.messages import (
     SPECS,
     AggTradeData,
@@ -22,10 +22,12 @@ from multilogger.exchanges.binance.messages import (
     TickerData,
     TradeData,
     absurd_ticker,
+    event_of,
+    symbol_of,
     trade_of,
 )
 from multilogger.exchanges.composer import Market
-from multilogger.exchanges.fields import convert, decode_object, epoch_ns, sane_time, sane_value, unnamed
+from multilogger.exchanges.fields import convert, epoch_ns, sane_time, sane_value, unnamed
 from multilogger.exchanges.listing import decode_listing, read_entries
 from multilogger.records import ExchangeId, MarketData, Side, Trade
 from multilogger.stats import ExchangeStats
@@ -39,18 +41,12 @@ _BOOK_TICKER_FIELDS: Final = frozenset({"s", "b", "a"})
 
 _LISTING_WEIGHT: Final = 20
 
-_URL: Final = url("ws", "wss")
-_COMBINED: Final = Expect(
-    f"{_URL.expected}, and no path but /stream",  # raw streams, under /ws, do not name what they carry
-    lambda text: _URL.holds(text) and urlsplit(text).path.strip("/") in ("", "stream"),
-)
-
 
 @attrs.frozen(kw_only=True)
 class BinanceConfig(ExchangeConfig):
     """``[exchanges.binance]``."""
 
-    ws_endpoint: str = attrs.field(default="wss://stream.binance.com:9443", validator=_COMBINED)
+    ws_endpoint: str = attrs.field(default="wss://stream.binance.com:9443", validator=COMBINED)
     rest_endpoint: str = attrs.field(default="https://api.binance.com", validator=url("http", "https"))
     symbols_per_connection: int = attrs.field(default=400, validator=whole(1, 512))
     """At most 512: two streams each of the 1024 that a connection may carry."""
@@ -106,8 +102,7 @@ class Binance(Exchange):
 
     def endpoint(self, symbols: Sequence[str]) -> str:
         """Return the URL of the combined streams, unless the configured one has a path of its own."""
-        base = urlsplit(super().endpoint(symbols))
-        return base.geturl() if base.path.strip("/") else base._replace(path="/stream").geturl()
+        return combined_url(super().endpoint(symbols), "/stream")
 
     async def fetch_symbols(self) -> list[SymbolInfo]:
         """Fetch ``GET /api/v3/exchangeInfo``."""
@@ -139,27 +134,20 @@ class Binance(Exchange):
 
     def rest_used(self, headers: Mapping[str, str]) -> float | None:
         """Return the weight of this minute, which the exchange counts for all behind the same address."""
-        used = headers.get("x-mbx-used-weight-1m", "")
-        return float(used) if used.isascii() and used.isdigit() else None
+        return used_weight(headers)
 
     async def fetch_trades(self, symbol: str, first: int, last: int, since_ns: int) -> list[Trade]:  # noqa: ARG002 - ids do
         """Fetch ``historicalTrades`` or ``aggTrades``: the highest ids, or the lowest if these are void."""
-        highest = max(first, last - HISTORY.page + 1)
-        page = await self._span(symbol, highest, last)
-        return page or (await self._span(symbol, first, highest - 1) if first < highest else [])
+        return await self._past.span(symbol, first, last)
 
     async def fetch_newest(self, symbol: str) -> list[Trade]:
         """Fetch ``trades``, or ``aggTrades`` without an id."""
-        return await self._page(symbol, HISTORY.page)
+        return await self._past.newest(symbol)
 
-    async def _span(self, symbol: str, first: int, last: int) -> list[Trade]:
-        """Fetch the trades with the lowest ids of a span."""
-        page = await self._page(symbol, min(HISTORY.page, last - first + 1), first)
-        return [trade for trade in page if trade.trade_id <= last]
-
-    async def _page(self, symbol: str, limit: int, first: int | None = None) -> list[Trade]:
-        get, endpoint = self.services.http_get, self.config.rest_endpoint
-        return await fetch_page(get, endpoint, self._config.trades_stream, symbol, limit, first)
+    @property
+    def _past(self) -> PastTrades:
+        base = f"{self.config.rest_endpoint.rstrip('/')}/api/v3"
+        return PastTrades(self.id, self.services.http_get, base, SOURCES[self._config.trades_stream])
 
     def normalize_symbol(self, symbol: str) -> str:
         """Return the listing's base and quote; before a listing, by the known quote assets."""
@@ -185,12 +173,12 @@ class Binance(Exchange):
 
     def parse_trade_data(self, raw: bytes, recv_ns: int = 0) -> list[Trade]:
         """Return the trade in a ``trade`` or ``aggTrade`` frame."""
-        kind, message = _event(raw)
+        kind, message = event_of(raw)
         if kind not in ("trade", "aggTrade"):
             return []
         data = convert(message, TradeData if kind == "trade" else AggTradeData, SPECS[kind])
         rest = unnamed(message, _TRADE_FIELDS | {"t" if kind == "trade" else "a"})
-        return [trade_of(data, _symbol(message), recv_ns=recv_ns, rest=rest)]
+        return [trade_of(data, self.id, symbol_of(message), recv_ns=recv_ns, rest=rest)]
 
     def parse_market_data(self, raw: bytes, recv_ns: int = 0) -> list[MarketData]:
         """Return the ticker in a ``ticker`` or ``bookTicker`` frame.
@@ -198,7 +186,7 @@ class Binance(Exchange):
         A ticker does not tell its side, a bookTicker neither side nor trade nor time: they come from the
         last trade that a connection of this exchange received, or are None, and from ``recv_ns``.
         """
-        kind, message = _event(raw)
+        kind, message = event_of(raw)
         if kind == "24hrTicker":
             return [self._market_data(message, recv_ns)]
         if kind == "bookTicker":
@@ -212,10 +200,10 @@ class Binance(Exchange):
         time_ns = epoch_ns(data.E)
         if not (sane_time(time_ns) and all(map(sane_value, (data.c, volume, data.b, data.a)))):
             raise FrameError(absurd_ticker(data.c, volume, time_ns))
-        side = self._markets.get(_symbol(message), Market()).side
+        side = self._markets.get(symbol_of(message), Market()).side
         return MarketData(
             exchange=self.id,
-            symbol=_symbol(message),
+            symbol=symbol_of(message),
             time_ns=time_ns,
             recv_ns=recv_ns,
             price=data.c,
@@ -230,10 +218,10 @@ class Binance(Exchange):
         data = convert(message, BookTickerData, SPECS["bookTicker"])
         if not (sane_value(data.b) and sane_value(data.a)):
             raise FrameError("bad quote")
-        last = self._markets.get(_symbol(message), Market())
+        last = self._markets.get(symbol_of(message), Market())
         return MarketData(
             exchange=self.id,
-            symbol=_symbol(message),
+            symbol=symbol_of(message),
             time_ns=recv_ns,
             recv_ns=recv_ns,
             price=last.price or None,
@@ -243,21 +231,3 @@ class Binance(Exchange):
             best_ask=data.a,
             exchange_specific=unnamed(message, _BOOK_TICKER_FIELDS),
         )
-
-
-def _event(raw: bytes) -> tuple[str, dict[str, Any]]:
-    """Return kind and content of an event, wrapped for a combined stream or not."""
-    message = decode_object(raw)
-    data = message.get("data", message)
-    if not isinstance(data, dict):
-        raise FrameError("not an object")
-    # bookTicker alone names no event type.
-    kind = data.get("e", "bookTicker" if data.keys() >= {"u", "s", "b", "B", "a", "A"} else "")
-    return str(kind), data
-
-
-def _symbol(message: dict[str, Any]) -> str:
-    symbol = message.get("s")
-    if not isinstance(symbol, str):
-        raise FrameError("missing field")
-    return symbol

@@ -25,6 +25,7 @@ from multilogger.simulator.binance import messages
 from multilogger.simulator.binance.client import BinanceClient
 from multilogger.simulator.binance.requests import BinanceRequests
 from multilogger.simulator.binance.rest import answer_rest, weight
+from multilogger.simulator.instruments import Instrument, listing
 from multilogger.simulator.ledger import UNKNOWN_TIME, TickerEntry, TradeEntry
 from multilogger.simulator.market import Cascade, Fill
 from multilogger.simulator.rest import Request, Response
@@ -42,7 +43,7 @@ class BinanceVenue(BinanceRequests):
     requests_per_second: ClassVar[int] = 5
     ping_secs: float | None = 20.0
     resolution_ns: ClassVar[int] = messages.MILLISECOND
-    """Of event times."""
+    instruments: ClassVar[tuple[Instrument, ...]] = listing("USDT", "")
 
     lifetime_secs: float = 24 * 3600
     """A connection is cut at this age."""

@@ -20,6 +20,7 @@ from multilogger.simulator.client import Client
 from multilogger.simulator.coinbase import messages
 from multilogger.simulator.coinbase.requests import Refused, check, parse
 from multilogger.simulator.coinbase.rest import answer_rest
+from multilogger.simulator.instruments import Instrument, listing
 from multilogger.simulator.ledger import TickerEntry, TradeEntry
 from multilogger.simulator.market import Cascade, Fill
 from multilogger.simulator.rest import Request, Response
@@ -42,7 +43,8 @@ class CoinbaseVenue(Venue[Client]):
     messages_per_fill: ClassVar[float] = 1.55
     requests_per_second: ClassVar[int] = 100
     resolution_ns: ClassVar[int] = 1000
-    """Of event times."""
+    pace_ns: ClassVar[int] = 1000
+    instruments: ClassVar[tuple[Instrument, ...]] = listing("USD", "-")
 
     seconds = 0.0
     """Of its life, as far as :meth:`every_second` has counted them."""

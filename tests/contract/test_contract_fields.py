@@ -1,0 +1,75 @@
+"""Every field of every frame, left out or with an odd value: refused for a reason, and never made up."""
+
+from __future__ import annotations
+
+import re
+
+from contract_feeding import Row
+from contract_subject import Subject, by_exchange
+from contract_trials import GONE, Trial, all_trials
+from contract_values import check_not_invented, said
+
+MOST_REASONS = 12
+"""Reasons are labels of a metric: few, and always the same."""
+
+
+@by_exchange
+def test_no_value_is_made_up(subject: Subject) -> None:
+    """A row of a spoilt frame holds what that frame says, or there is none."""
+    for trial in all_trials(subject):
+        assert trial.events == [], str(trial)
+        if trial.rows[trial.case.table] != _rows(subject, trial):
+            md_has_time = trial.fed.exchange.md_has_time
+            check_not_invented(trial.rows, said(trial.said), md_has_time=md_has_time)
+
+
+def _rows(subject: Subject, trial: Trial) -> list[Row]:
+    fed = subject.after(trial.case)
+    fed.feed(trial.case.payload)
+    return fed.take()[trial.case.table]
+
+
+@by_exchange
+def test_nothing_vanishes_without_a_word(subject: Subject) -> None:
+    """A spoilt frame is a row all the same, or it is counted as refused or ignored, once for each row."""
+    for trial in all_trials(subject):
+        counted = trial.count + sum(trial.reasons.values()) + sum(trial.ignored.values())
+        if trial.value == [] or (trial.value == GONE and isinstance(trial.path[-1], int)):
+            continue  # A list of no trades is one of no trades.
+        assert counted >= 1, str(trial)
+        assert counted <= len(trial.case.expected), str(trial)
+
+
+@by_exchange
+def test_the_stream_goes_on(subject: Subject) -> None:
+    """The good frame after a spoilt one gives its rows."""
+    for trial in all_trials(subject):
+        trial.fed.feed(trial.case.payload)
+        rows = trial.fed.take()[trial.case.table]
+        assert rows == _rows(subject, trial), str(trial)
+
+
+@by_exchange
+def test_the_parsers_refuse_what_the_adapter_refuses(subject: Subject) -> None:
+    """Of a frame that is one row, the public parser says the same, for the same reason."""
+    for trial in all_trials(subject):
+        if len(trial.case.expected) == 1:
+            assert trial.parsed == next(iter(trial.reasons), None), str(trial)
+
+
+@by_exchange
+def test_reasons_are_few(subject: Subject) -> None:
+    """Refusals have few reasons, which do not repeat what the frame says."""
+    reasons = {reason for trial in all_trials(subject) for reason in trial.reasons}
+    assert 0 < len(reasons) <= MOST_REASONS
+    assert {reason for reason in reasons if not re.fullmatch(r"[a-z][a-z ]{2,30}", reason)} == set()
+
+
+@by_exchange
+def test_samples_are_short(subject: Subject) -> None:
+    """Of a refused frame only the beginning is kept, of each reason the newest."""
+    fed = subject.fed(subject.cases[0])
+    fed.feed(b"{", b"[" + b'"long",' * 100 + b"0]")
+    assert len(fed.stats.refused_samples["not an object"]) == 200
+    fed.feed(b"{{")
+    assert fed.stats.refused_samples["malformed json"] == "{{"
