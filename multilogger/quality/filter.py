@@ -120,6 +120,8 @@ class QualityFilter:
         last_trade_ids: last trade id on disk by venue symbol.
         last_md: last MD row on disk by venue symbol, structured arrays of ``MD.row``.
         last_trade_rows: the same of ``TRADES.row``.
+        recent_trades: the newest trades on disk by venue symbol, arrays of ``trade_id`` and ``time_ns``, the
+            oldest first; for ids that are unordered.
         trade_ids: what trade ids tell: ``contiguous``, ``rising`` or ``unordered``.
         coverage: keeps the ledger.
         clock: the time on the scale of event times, nanoseconds since the epoch.
@@ -137,6 +139,7 @@ class QualityFilter:
         last_trade_ids: Mapping[str, int],
         last_md: Mapping[str, Array],
         last_trade_rows: Mapping[str, Array] | None = None,
+        recent_trades: Mapping[str, Array] | None = None,
         trade_ids: str = CONTIGUOUS,
         coverage: CoverageBook | None = None,
         clock: Callable[[], int] = time.time_ns,
@@ -160,7 +163,7 @@ class QualityFilter:
         if trade_ids == RISING:
             self.trades = RisingIds(symbols, stats, last_ids)
         elif trade_ids == UNORDERED:
-            self.trades = RecentIds(symbols, stats, last_ids)
+            self.trades = RecentIds(symbols, stats, last_ids, recent_trades, clock)
         else:
             times = {symbol: int(row["time_ns"][0]) for symbol, row in rows.items()}
             self.trades = TradeSequence(symbols, stats, last_ids, times)
@@ -256,6 +259,13 @@ class QualityFilter:
     def last_trade_id(self, number: int) -> int | None:
         """Return the newest trade id of a symbol that is known, None where there is none."""
         return self.trades.last_id(number)
+
+    def knows_trades(self, number: int, trade_ids: Sequence[int]) -> list[bool]:
+        """Return which trades of a symbol are known to have come, where ids have no order; else none are."""
+        if not isinstance(self.trades, RecentIds):
+            return [False] * len(trade_ids)
+        known: list[bool] = self.trades.knows(number, np.array(trade_ids, np.uint64)).tolist()
+        return known
 
     def _validated(self, rows: dict[int, Array], validation: Validation) -> dict[int, Array]:
         now_ns = self._clock()

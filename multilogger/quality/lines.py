@@ -37,6 +37,8 @@ class Line:
     """The gap, while it is open: behind what was live, or laid over what may still turn out to be."""
     reasons: set[str] = attrs.field(factory=set)
     """Why rows are missed now; a gap that was laid over it may last longer."""
+    missed: CoverageNote | None = None
+    """The gap behind which it was last recorded again, until somebody takes it."""
     _floor_ns: int = 0
     """The next gap does not begin before: each has a start of its own, by which it is known."""
 
@@ -53,10 +55,11 @@ class Line:
         """
         notes: list[Note] = []
         if self.gap is not None:
-            notes.append(closed(self.gap, now_ns))
-            self.gap = None
+            self.missed, self.gap = closed(self.gap, now_ns), None
+            notes.append(self.missed)
         elif away is not None and away.since_ns < now_ns:
-            notes.append(self.make(CoverageState.GAP, away.cause, away.since_ns, now_ns))
+            self.missed = self.make(CoverageState.GAP, away.cause, away.since_ns, now_ns)
+            notes.append(self.missed)
         return [*notes, *self._go_live(now_ns)]
 
     def leave(self, away: Away) -> CoverageNote:
@@ -83,8 +86,8 @@ class Line:
         self.reasons.discard(reason)
         if self.gap is None or self.reasons or self.live is not None:
             return []
-        ended, self.gap = closed(self.gap, now_ns), None
-        return [ended, *self._go_live(now_ns)]
+        self.missed, self.gap = closed(self.gap, now_ns), None
+        return [self.missed, *self._go_live(now_ns)]
 
     def take_back(self) -> list[Note]:
         """Return that there was no gap; to be said with the rows that show it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+import attrs
 import numpy as np
 import numpy.typing as npt
 
@@ -30,9 +31,11 @@ _NOT_KNOWN, _FROM_DISK = 0, 1
 _LAST_TICK: Final = 2**32 - 1
 _NEVER: Final = -(1 << 63)
 _TOLD_LATE: Final = int(Flag.BACKFILLED | Flag.REPLAYED)
-# Not aligned: twelve bytes for each of some millions of ids.
-_KNOWN: Final = np.dtype([("trade_id", "<u8"), ("tick", "<u4")])
-_NOTHING: Final[Array] = np.zeros(0, _KNOWN)
+
+Ids = npt.NDArray[np.uint64]
+Ticks = npt.NDArray[np.uint32]
+_NO_IDS: Final[Ids] = np.zeros(0, np.uint64)
+_NO_TICKS: Final[Ticks] = np.zeros(0, np.uint32)
 
 
 class _WithoutHoles:
@@ -114,21 +117,44 @@ class RisingIds(_WithoutHoles):
         return trades[kept]
 
 
-class _Recent:
-    """The newest ids of one symbol: two sorted generations, and those that are not sorted in yet.
+@attrs.frozen(eq=False)
+class _Generation:
+    """Ids in ascending order, and in which tick each became known."""
 
-    With each id is kept in which tick it became known.
-    """
+    ids: Ids = _NO_IDS
+    ticks: Ticks = _NO_TICKS
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def find(self, ids: Ids) -> Ticks:
+        """Return the tick of each, ``_NOT_KNOWN`` where it isn't here."""
+        if not len(self):
+            return np.zeros(len(ids), np.uint32)
+        places = np.searchsorted(self.ids, ids)
+        places[places == len(self)] = 0
+        return self.ticks[places] * (self.ids[places] == ids)
+
+    def joined(self, new: Mapping[int, int]) -> _Generation:
+        """Return these and others, all of them not here."""
+        ids = np.concatenate([self.ids, np.fromiter(new.keys(), np.uint64, len(new))])
+        ticks = np.concatenate([self.ticks, np.fromiter(new.values(), np.uint32, len(new))])
+        order = np.argsort(ids)
+        return _Generation(ids[order], ticks[order])
+
+
+class _Recent:
+    """The newest ids of one symbol: two sorted generations, and those that are not sorted in yet."""
 
     __slots__ = ("_new", "_old", "_young")
 
     def __init__(self) -> None:
-        self._old = self._young = _NOTHING
+        self._old = self._young = _Generation()
         self._new: dict[int, int] = {}
 
-    def add(self, ids: npt.NDArray[np.uint64], tick: int) -> list[bool]:
+    def add(self, ids: Ids, tick: int) -> list[bool]:
         """Remember ids, and return of each whether it was not known."""
-        known = (_ticks(self._young, ids) | _ticks(self._old, ids)) != _NOT_KNOWN
+        known = (self._young.find(ids) | self._old.find(ids)) != _NOT_KNOWN
         fresh = []
         for trade_id, is_known in zip(ids.tolist(), known.tolist(), strict=True):
             is_fresh = not is_known and trade_id not in self._new
@@ -139,29 +165,16 @@ class _Recent:
             self._sort_in()
         return fresh
 
-    def ticks(self, ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint32]:
-        """Return in which tick each became known, 0 for those that are not."""
-        sorted_in = _ticks(self._young, ids) | _ticks(self._old, ids)
+    def ticks(self, ids: Ids) -> Ticks:
+        """Return in which tick each became known, ``_NOT_KNOWN`` for the others."""
         new = [self._new.get(trade_id, _NOT_KNOWN) for trade_id in ids.tolist()]
-        return sorted_in | np.array(new, np.uint32)
+        return self._young.find(ids) | self._old.find(ids) | np.array(new, np.uint32)
 
     def _sort_in(self) -> None:
-        new = np.fromiter(self._new.items(), _KNOWN, len(self._new))
-        self._new = {}
+        new, self._new = self._new, {}
         if len(self._young) + len(new) > REMEMBERED // 2:
-            self._old, self._young = self._young, _NOTHING
-        self._young = np.sort(np.concatenate([self._young, new]), order="trade_id")
-
-
-def _ticks(ordered: Array, ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint32]:
-    if not len(ordered):
-        return np.zeros(len(ids), np.uint32)
-    places = np.searchsorted(ordered["trade_id"], ids)
-    places[places == len(ordered)] = 0
-    ticks: npt.NDArray[np.uint32] = np.where(
-        ordered["trade_id"][places] == ids, ordered["tick"][places], np.uint32(_NOT_KNOWN)
-    )
-    return ticks
+            self._old, self._young = self._young, _Generation()
+        self._young = self._young.joined(new)
 
 
 class RecentIds(_WithoutHoles):
@@ -210,13 +223,13 @@ class RecentIds(_WithoutHoles):
         """Return the event time of a symbol's newest trade, 0 if none is known."""
         return int(self._last_ns[number]) if number < len(self._last_ns) else 0
 
-    def knows(self, number: int, ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+    def knows(self, number: int, ids: Ids) -> npt.NDArray[np.bool_]:
         """Return which ids are among those that are remembered."""
         known: npt.NDArray[np.bool_] = self._recent(number).ticks(ids) != _NOT_KNOWN
         return known
 
-    def known_by(self, number: int, ids: npt.NDArray[np.uint64], time_ns: int) -> npt.NDArray[np.bool_]:
-        """Return which ids were known at a time, by the clock; some of the last hundredth second are left out."""
+    def known_by(self, number: int, ids: Ids, time_ns: int) -> npt.NDArray[np.bool_]:
+        """Return which ids were known at a time by the clock, but for some of the hundredth second before."""
         ticks = self._recent(number).ticks(ids)
         # An id's tick is counted up, and this one down.
         latest = max(_FROM_DISK, min(_LAST_TICK - 1, _FROM_DISK + (time_ns - self._began_ns) // TICK_NS))

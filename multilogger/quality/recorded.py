@@ -74,6 +74,8 @@ class Recorded:
     """Since when, in the book's seconds."""
     since_ns: int = 0
     away: Away | None = None
+    heard_ns: int | None = None
+    """When data that may have been of its trades was last received before the gap that is open."""
     doubt: Doubt | None = None
     outside: list[CoverageNote] = attrs.field(factory=list)
     """Open intervals in which the exchange does not trade or list it."""
@@ -142,8 +144,8 @@ class NamedTrades:
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
-        self._named: dict[int, tuple[int, float]] = {}
-        """Its id, and since when it is awaited, by symbol number."""
+        self._named: dict[int, tuple[Recorded, int, float]] = {}
+        """The symbol, the id, and since when it is awaited, by symbol number."""
         self._looked = 0.0
 
     @property
@@ -151,9 +153,9 @@ class NamedTrades:
         """Of the symbols that have one."""
         return set(self._named)
 
-    def add(self, number: int, newest: int) -> None:
+    def add(self, it: Recorded, newest: int) -> None:
         """Await a trade, unless an earlier one is awaited."""
-        self._named.setdefault(number, (newest, self._seconds()))
+        self._named.setdefault(it.number, (it, newest, self._seconds()))
 
     def discard(self, number: int) -> None:
         """Await no trade of a symbol."""
@@ -163,17 +165,17 @@ class NamedTrades:
         """Return whether it is time to look."""
         return bool(self._named) and self._seconds() - self._looked >= _SETTLE_SECS
 
-    def take_late(self, sequence: Sequence, now_ns: int) -> list[tuple[int, int]]:
+    def take_late(self, sequence: Sequence, now_ns: int) -> list[tuple[Recorded, int]]:
         """Return symbols and ids of those awaited for too long; forget these, and those that came."""
         now = self._looked = self._seconds()
         late = []
-        for number, (newest, since) in list(self._named.items()):
+        for number, (it, newest, since) in list(self._named.items()):
             last = sequence.last_id(number)
             if last is None or last >= newest:
                 del self._named[number]
             elif now - since >= _patience(sequence.holes_of(number), last, now_ns):
                 del self._named[number]
-                late.append((number, newest))
+                late.append((it, newest))
         return late
 
 

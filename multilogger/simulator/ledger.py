@@ -155,7 +155,7 @@ class Ledger:
             pending.clear()
 
     def rows(self, table: str) -> Rows:
-        """Return all rows of ``TRADES``, ``MD`` or ``FILLS``, earlier runs' in the same directory included."""
+        """Return all rows of ``TRADES``, ``MD`` or ``FILLS``, with earlier runs' of the same directory."""
         self.commit()
         if self.directory is not None:
             return read_ledgers([self.directory], self.exchange, table)

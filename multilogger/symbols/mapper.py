@@ -55,12 +55,13 @@ class SymbolMapper:
         self._primary = {member: group.primary for group in mappings.groups for member in group.members}
         self._mapped: dict[VenueKey, list[MappingEntry]] = {}
         self._mapped_names: dict[str, list[Thing]] = {}
-        self._preferred: dict[tuple[str, str], str] = {}
+        self._named: dict[tuple[str, str], list[str]] = {}
+        """Venue symbols by normalized name and exchange, the preferred one first."""
         for entry in mappings.entries:
             for exchange, symbol in entry.symbols():
                 self._mapped.setdefault((exchange, symbol), []).append(entry)
                 self._mapped_names.setdefault(symbol, []).append(self._entry_thing(entry))
-                self._preferred.setdefault((entry.normalized, exchange), symbol)
+                self._named.setdefault((entry.normalized, exchange), []).append(symbol)
         self._listings: dict[str, dict[str, SymbolInfo]] = {}
         self._index = self._make_index()
 
@@ -118,11 +119,14 @@ class SymbolMapper:
     def to_exchange(self, normalized: str, exchange: str) -> str:
         """Return the venue symbol of a normalized name: as mapped, else as listed.
 
+        Of an exchange that has a listing, what is not listed is no answer.
+
         Raises:
             UnknownSymbol: the exchange has nothing under this name.
         """
-        key = (normalized, exchange)
-        symbol = self._preferred.get(key) or self._index.venue_symbols.get(key)
+        key, listing = (normalized, exchange), self._listings.get(exchange)
+        mapped = (it for it in self._named.get(key, ()) if listing is None or it in listing)
+        symbol = next(mapped, None) or self._index.venue_symbols.get(key)
         if symbol is None:
             raise UnknownSymbol(f"{exchange} has no {normalized}, by listing or mapping")
         return symbol

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from chaos_rows import TABLES, Missing, missing_rows
+from chaos_rows import FILLS, TABLES, Missing, missing_rows
 from chaos_world import World
 
 from multilogger.archive.coverage import Gap, TableCoverage, coverage_of
@@ -54,7 +54,9 @@ def _missing(world: World, exchange: str) -> Iterator[str]:
     with open_catalog(Paths(world.data).catalog) as catalog:
         intervals = catalog.coverage(exchange)
     ledger = world.venues[exchange].ledger
-    for missing in missing_rows({table: ledger.rows(table) for table in TABLES}, world.data, exchange):
+    for missing in missing_rows(
+        {table: ledger.rows(table) for table in (*TABLES, FILLS)}, world.data, exchange
+    ):
         trades = missing.table == "TRADES"
         if trades and len(missing.ids) and world.has_history(exchange):
             yield f"missing trades: {len(missing.ids)} of {missing.symbol}: {_some(missing.ids)}"

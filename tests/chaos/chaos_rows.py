@@ -15,6 +15,10 @@ from multilogger.simulator.ledger import UNKNOWN_TIME
 
 Array = npt.NDArray[Any]
 TABLES: Final = ("MD", "TRADES")
+FILLS: Final = "FILLS"
+"""What the trades that an exchange merged consist of."""
+_COUNT_BIT: Final = 8
+"""From this bit on, flags tell how many more fills than one a trade stands for."""
 _MD_VALUES: Final = ("price", "volume", "best_bid", "best_ask")
 _TICKER: Final = np.dtype([("time_ns", "<i8"), *((name, "<f8") for name in _MD_VALUES), ("side", "<i8")])
 
@@ -35,7 +39,7 @@ def missing_rows(sent: dict[str, Array], data: Path, exchange: str) -> Iterator[
     """Give what is missing of each symbol's tables, whether anything is or not.
 
     Args:
-        sent: the ledger's rows by table.
+        sent: the ledger's rows by table, and the fills of its merged trades.
         data: the data path.
         exchange: the exchange's name.
     """
@@ -44,12 +48,24 @@ def missing_rows(sent: dict[str, Array], data: Path, exchange: str) -> Iterator[
         for name in sorted(set(rows["symbol"].tolist())):
             symbol = name.decode()
             live, late = (directory(root, exchange, symbol, table) for root in (data, late_directory(data)))
-            of = _missing_trades if table == "TRADES" else _missing_tickers
-            yield of(symbol, rows[rows["symbol"] == name], read_table(live, late, table))
+            stored, own = read_table(live, late, table), rows[rows["symbol"] == name]
+            if table == "TRADES":
+                fills = sent[FILLS][sent[FILLS]["symbol"] == name]
+                yield _missing_trades(symbol, own, fills, stored)
+            else:
+                yield _missing_tickers(symbol, own, stored)
 
 
-def _missing_trades(symbol: str, sent: Array, stored: Stored) -> Missing:
-    absent = ~np.isin(sent["trade_id"], stored.columns["trade_id"])
+def _missing_trades(symbol: str, sent: Array, fills: Array, stored: Stored) -> Missing:
+    """A merged trade is there if it is, or if all its fills are; one of them alone is not enough."""
+    ids = set(stored.columns["trade_id"].tolist())
+    whole = set(stored.columns["trade_id"][stored.columns["flags"] >> _COUNT_BIT > 0].tolist())
+    parts: dict[int, set[int]] = {}
+    for merged_id, trade_id in zip(fills["merged_id"].tolist(), fills["trade_id"].tolist(), strict=True):
+        parts.setdefault(merged_id, set()).add(trade_id)
+    absent = np.array(
+        [not (it in whole or parts.get(it, {it}) <= ids) for it in sent["trade_id"].tolist()], np.bool_
+    )
     return Missing(symbol, "TRADES", sent["time_ns"][absent], sent["trade_id"][absent])
 
 

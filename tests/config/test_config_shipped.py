@@ -16,11 +16,14 @@ from multilogger.exchanges.catalog import BUILT_IN
 
 ROOT = Path(__file__).parents[2]
 EXCHANGES: dict[str, type[ExchangeConfig]] = {name: kind.config_type for name, kind in BUILT_IN.items()}
+COMMON = ("exchanges", "NAME")
+"""Where what all exchanges have is documented."""
 CLASSES: dict[tuple[str, ...], type] = {
     **{(name,): cls for name, cls in SECTIONS.items()},
+    COMMON: ExchangeConfig,
     **{("exchanges", name): cls for name, cls in EXCHANGES.items()},
 }
-HEADING = re.compile(r"^##+ `\[([a-z.]+)\]`$")
+HEADING = re.compile(r"^##+ `\[([a-zA-Z_.]+)\]`$")
 ROW = re.compile(r"^\| `(?P<key>\w+)` \| (?P<default>[^|]+) \| [^|]+ \| `(?P<variable>\w+)` \| [^|]+ \|$")
 
 
@@ -43,28 +46,48 @@ def default_words(field: attrs.Attribute[object]) -> str:
     return "none" if field.default is None else f"`{json.dumps(field.default)}`"
 
 
-def fields() -> dict[tuple[str, ...], attrs.Attribute[object]]:
-    """Return every key there is, by its path."""
-    return {(*path, field.name): field for path, cls in CLASSES.items() for field in attrs.fields(cls)}
+def fields(path: tuple[str, ...]) -> dict[str, attrs.Attribute[object]]:
+    """Return the keys of a section; of an exchange's those that not every exchange has with that default."""
+    found = {field.name: field for field in attrs.fields(CLASSES[path])}
+    if path[0] != "exchanges" or path == COMMON:
+        return found
+    common = fields(COMMON)
+    return {
+        name: it for name, it in found.items() if name not in common or it.default != common[name].default
+    }
 
 
 def test_the_shipped_file_equals_the_defaults(tmp_path: Path) -> None:
     """Running with the shipped file or with its data path alone is the same."""
     alone = tmp_path / "alone.toml"
     alone.write_text('[logger]\ndata_path = "/mnt/md/data"\n', encoding="utf-8")
-    assert load_config(ROOT / "logger.toml", {}, EXCHANGES) == load_config(alone, {}, EXCHANGES)
+    default = [name for name, kind in BUILT_IN.items() if kind.by_default]
+    shipped = load_config(ROOT / "logger.toml", {}, EXCHANGES)
+    assert shipped == load_config(alone, {}, EXCHANGES, default)
 
 
-@pytest.mark.parametrize("path", CLASSES)
+@pytest.mark.parametrize("path", [path for path in CLASSES if path != COMMON])
 def test_the_shipped_file_has_every_key(path: tuple[str, ...]) -> None:
-    """Each key stands in the shipped file, those without a default as a comment that would be accepted."""
+    """Each key stands in the shipped file, those without a default as a comment that would be accepted.
+
+    The first exchange has those that all have. Exchanges that don't run by default are comments as a whole.
+    """
     text = (ROOT / "logger.toml").read_text(encoding="utf-8")
-    table = tomllib.loads(re.sub(r"^# (?=\w+ = )", "", text, flags=re.MULTILINE))
+    table = tomllib.loads(re.sub(r"^# (?=\w+ = |\[)", "", text, flags=re.MULTILINE))
     for name in path:
         table = table[name]
-    assert set(table) == {field.name for field in attrs.fields(CLASSES[path])}
+    common = set(fields(COMMON)) if path == ("exchanges", next(iter(EXCHANGES))) else {"enabled"}
+    assert set(table) == set(fields(path)) | (common if path[0] == "exchanges" else set())
+    for name, value in table.items():
+        field = {it.name: it for it in attrs.fields(CLASSES[path])}[name]
+        if field.default not in (attrs.NOTHING, None) and name != "enabled":
+            assert json.dumps(value) == json.dumps(field.default), name
 
 
 def test_the_documentation_has_every_key() -> None:
     """Each key is documented with its default and its variable, and no other is."""
-    assert documented() == {path: (default_words(field), variable(path)) for path, field in fields().items()}
+    assert documented() == {
+        (*path, name): (default_words(field), variable((*path, name)))
+        for path in CLASSES
+        for name, field in fields(path).items()
+    }

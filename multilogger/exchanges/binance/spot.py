@@ -14,6 +14,7 @@ from multilogger.errors import FrameError, ListingError
 from multilogger.exchanges.base import Allowance, Exchange, Limits, Services, TradeHistory
 from multilogger.exchanges.binance.adapter import BinanceAdapter
 from multilogger.exchanges.binance.endpoints import COMBINED, combined_url
+from multilogger.exchanges.binance.filters import Filter, Steps
 from multilogger.exchanges.binance.history import HISTORY, SOURCES, PastTrades, used_weight
 from multilogger.exchanges.binance.messages import (
     SPECS,
@@ -58,12 +59,6 @@ class BinanceConfig(ExchangeConfig):
     """What MD's volume is: the size of the last trade, or that of 24 hours (by ``ticker`` only)."""
 
 
-class _Filter(msgspec.Struct, rename="camel"):
-    filter_type: str
-    tick_size: float | None = None
-    min_qty: float | None = None
-
-
 class _Listed(msgspec.Struct, rename="camel"):
     """An entry of ``symbols`` in ``GET /api/v3/exchangeInfo``."""
 
@@ -71,7 +66,7 @@ class _Listed(msgspec.Struct, rename="camel"):
     status: str
     base_asset: str
     quote_asset: str
-    filters: list[_Filter] = []
+    filters: list[Filter] = []
 
 
 class Binance(Exchange):
@@ -117,8 +112,7 @@ class Binance(Exchange):
 
     def _listed(self, entry: object) -> SymbolInfo:
         listed = msgspec.convert(entry, _Listed, strict=False)
-        sizes = {rule.filter_type: rule for rule in listed.filters}
-        price, lot = sizes.get("PRICE_FILTER"), sizes.get("LOT_SIZE")
+        steps = Steps.of(listed.filters)
         return SymbolInfo(
             exchange=self.id,
             symbol=listed.symbol,
@@ -128,8 +122,8 @@ class Binance(Exchange):
             quote_type=quote_type(listed.quote_asset),
             active=listed.status == "TRADING",
             status=listed.status,
-            tick_size=price.tick_size if price else None,
-            min_size=lot.min_qty if lot else None,
+            tick_size=steps.tick_size,
+            min_size=steps.min_size,
         )
 
     def rest_used(self, headers: Mapping[str, str]) -> float | None:

@@ -21,7 +21,6 @@ from multilogger.exchanges.kraken.messages import (
     TICKER_SPEC,
     TRADE,
     TickerData,
-    absurd,
     as_object,
     channel_entries,
     trade_of,
@@ -153,9 +152,10 @@ class Kraken(Exchange):
         volume = (data.volume or 0.0) if self._daily_volume else last.size
         if not (sane_value(data.bid) and sane_value(data.ask)):
             raise FrameError("bad quote")
-        # What is not known is 0 here.
-        if not ((price == 0 or sane_value(price)) and sane_value(volume or not self._daily_volume)):
-            raise FrameError(absurd(price, volume, "bad size"))
+        if price != 0 and not sane_value(price):
+            raise FrameError("bad price")
+        if self._daily_volume and not sane_value(volume):
+            raise FrameError("bad size")
         return MarketData(
             exchange=self.id,
             symbol=data.symbol,

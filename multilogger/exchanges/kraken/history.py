@@ -3,8 +3,8 @@
 https://docs.kraken.com/api/docs/rest-api/get-recent-trades::
 
     GET /0/public/Trades?pair=XXBTZUSD&since=1795341600123455999&count=1000
-    {"error":[],"result":{"XXBTZUSD":[["64000.10000","0.01000000",1795341600.1234567,"b","m","",81000001], ..],
-     "last":"1795341600123456789"}}
+    {"error":[],"result":{"XXBTZUSD":[["64000.10000","0.01000000",1795341600.1234567,"b","m","",81000001],
+     ..],"last":"1795341600123456789"}}
 
 The oldest comes first, back to the first trade; without ``since`` the newest are given. There is no way to
 ask for ids: trades are looked for by time, and a span is found by the ids around it. Whether a trade at
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 import attrs
 import msgspec

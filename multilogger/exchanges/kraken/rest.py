@@ -18,7 +18,7 @@ from multilogger.exchanges.base import HttpGet
 from multilogger.exchanges.fields import UNREADABLE
 
 RATE_LIMIT_SECS: Final = 15.0
-"""No answer tells how long to wait. A call more a second is allowed; its counter takes this long to run down."""
+"""No answer tells how long to wait. One call a second is allowed: what was too much is forgotten by then."""
 _RATE_LIMITED: Final = ("EAPI:Rate limit", "EGeneral:Too many requests", "EService:Throttled")
 """How errors begin that want fewer requests."""
 

@@ -24,6 +24,7 @@ from multilogger.exchanges.fields import (
 from multilogger.exchanges.kraken_futures.adapter import KrakenFuturesAdapter
 from multilogger.exchanges.kraken_futures.history import HISTORY, fetch_newest
 from multilogger.exchanges.kraken_futures.messages import (
+    FILL_SPEC,
     NANOS_PER_MILLISECOND,
     QUOTE_SPEC,
     TICKER_SPEC,
@@ -47,6 +48,7 @@ from multilogger.symbols.instruments import SymbolInfo
 from multilogger.symbols.quotes import quote_type
 
 _TRADE_FIELDS: Final = frozenset({"feed", *(name for name, _, _ in TRADE_SPEC)})
+_FILL_FIELDS: Final = frozenset(name for name, _, _ in FILL_SPEC)
 _TICKER_FIELDS: Final = frozenset({"feed", *(name for name, _, _ in TICKER_SPEC)}) - {"volume"}
 _QUOTE_FIELDS: Final = frozenset({"feed", *(name for name, _, _ in QUOTE_SPEC)}) - {"volume"}
 
@@ -186,10 +188,13 @@ class KrakenFutures(Exchange):
         feed = None if is_event(message) else message.get("feed")
         if feed == "trade":
             data = convert(message, TradeData, TRADE_SPEC)
-            return [_trade(data, data.product_id, message, recv_ns, Flag.LIVE)]
+            return [_trade(data, data.product_id, recv_ns, Flag.LIVE, unnamed(message, _TRADE_FIELDS))]
         if feed == "trade_snapshot":
             symbol, entries = entries_of(message)
-            return [_trade(fill_of(it), symbol, it, recv_ns, Flag.REPLAYED) for it in entries]
+            return [
+                _trade(fill_of(it), symbol, recv_ns, Flag.REPLAYED, unnamed(it, _FILL_FIELDS))
+                for it in entries
+            ]
         return []
 
     def parse_market_data(self, raw: bytes, recv_ns: int = 0) -> list[MarketData]:
@@ -242,7 +247,7 @@ class KrakenFutures(Exchange):
         )
 
 
-def _trade(data: FillData, symbol: str, entry: dict[str, Any], recv_ns: int, flags: Flag) -> Trade:
+def _trade(data: FillData, symbol: str, recv_ns: int, flags: Flag, rest: dict[str, Any]) -> Trade:
     return trade_of(
         symbol,
         data.uid,
@@ -252,7 +257,7 @@ def _trade(data: FillData, symbol: str, entry: dict[str, Any], recv_ns: int, fla
         side=data.side,
         recv_ns=recv_ns,
         flags=flags,
-        rest=unnamed(entry, _TRADE_FIELDS),
+        rest=rest,
     )
 
 
