@@ -20,35 +20,13 @@ import sys
 import time
 from typing import Final
 
-SYMBOLS: Final = 50
+from benchmarks.messages import message, symbols
+
+EXCHANGES: Final = ("coinbase", "binance")
+"""Whose subscriptions it can confirm."""
 _CLOSE: Final = 0x8
 _CHUNK_MESSAGES: Final = 400
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_UUID: Final = "a714a99e-e437-46dc-890e-a8bc12d3f306"
-
-
-def symbols(exchange: str) -> list[str]:
-    """Return the venue symbols that the blaster sends for an exchange."""
-    pattern = "S{:03d}USDT" if exchange == "binance" else "S{:03d}-USD"
-    return [pattern.format(number) for number in range(SYMBOLS)]
-
-
-def message(exchange: str, at: int, now_us: int) -> bytes:
-    """Return the text of trade number ``at``, at a time in microseconds since the epoch."""
-    symbol = symbols(exchange)[at % SYMBOLS]
-    price, size, number = 60000 + at % 997 / 100, (1 + at % 89) / 1000, 5_000_000 + at // SYMBOLS
-    if exchange == "binance":
-        return (
-            f'{{"stream":"{symbol.lower()}@trade","data":{{"e":"trade","E":{now_us},"s":"{symbol}",'
-            f'"t":{number},"p":"{price:.8f}","q":"{size:.8f}","T":{now_us},'
-            f'"m":{"true" if at % 3 else "false"},"M":true}}}}'
-        ).encode()
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now_us // 1_000_000))
-    return (
-        f'{{"type":"match","trade_id":{number},"maker_order_id":"{_UUID}","taker_order_id":"{_UUID}",'
-        f'"side":"{"buy" if at % 3 else "sell"}","size":"{size:.8f}","price":"{price:.2f}",'
-        f'"product_id":"{symbol}","sequence":{9_000_000 + at},"time":"{stamp}.{now_us % 1_000_000:06d}Z"}}'
-    ).encode()
 
 
 def frame(payload: bytes) -> bytes:
@@ -162,7 +140,7 @@ def serve(arguments: argparse.Namespace) -> None:
 def main() -> None:
     """Parse the arguments and serve."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--exchange", choices=("binance", "coinbase"), required=True)
+    parser.add_argument("--exchange", choices=EXCHANGES, required=True)
     parser.add_argument("--messages", type=int, default=500_000)
     parser.add_argument("--rate", type=int, default=0, help="messages a second, one by one; 0: all at once")
     parser.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"))

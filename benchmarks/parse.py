@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 
-from benchmarks import blaster
+from benchmarks.messages import message, symbols
 from multilogger.batch import RowBuffer, SymbolTable
 from multilogger.config import ExchangeConfig
 from multilogger.exchanges.catalog import BUILT_IN
@@ -22,9 +22,9 @@ def measure(name: str) -> float:
     config: ExchangeConfig = kind.config_type()  # type: ignore[call-arg] # each has defaults for all keys
     exchange = kind(config)
     adapter = exchange.create_adapter(SymbolTable(exchange.id), ExchangeStats(name))
-    adapter.subscribe(blaster.symbols(name))
+    adapter.subscribe(symbols(name))
     start_us = 1_795_341_600_000_000
-    frames = [blaster.message(name, at, start_us + 10 * at) for at in range(MESSAGES)]
+    frames = [message(name, at, start_us + 10 * at) for at in range(MESSAGES)]
     figures = []
     for _ in range(RUNS):
         rows = RowBuffer()

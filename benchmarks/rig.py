@@ -17,7 +17,7 @@ import attrs
 import trio
 import trustme
 
-from benchmarks.blaster import symbols
+from benchmarks.messages import symbols
 from multilogger.batch import Batch
 from multilogger.config import Config, ExchangeConfig, LoggerConfig, StorageConfig
 from multilogger.connection.budget import Budgets
@@ -105,7 +105,8 @@ def blasting(exchange: str, messages: int, tls: Tls | None = None, rate: int = 0
 def configured(exchange: str, endpoint: str) -> ExchangeConfig:
     """Return an exchange's configuration with the blaster for its endpoint."""
     defaults = BUILT_IN[exchange].config_type(ws_endpoint=endpoint, rest_endpoint="http://localhost")
-    return attrs.evolve(defaults, symbols=tuple(symbols(exchange)))
+    # One connection takes it all: a blaster sends everything to each.
+    return attrs.evolve(defaults, symbols=tuple(symbols(exchange)), messages_per_connection=1e9)
 
 
 @attrs.frozen(eq=False)
@@ -124,7 +125,9 @@ async def log_while(
     body: Callable[[Logger], Awaitable[float]],
 ) -> float:
     """Run the way from the wire to durable files while ``body`` runs, and return what that returns."""
-    config = Config(logger=LoggerConfig(data_path=data), storage=StorageConfig())
+    config = Config(
+        logger=LoggerConfig(data_path=data, flush_interval_secs=1.0), storage=StorageConfig(applier="thread")
+    )
     running = Logger(ExchangeStats(kind.id), WriterStats())
     store = Store.open(data, config.storage, running.writer, time.time_ns)
     send, receive = trio.open_memory_channel[Batch](64)

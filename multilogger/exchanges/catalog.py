@@ -7,13 +7,26 @@ from typing import Final
 
 from multilogger.errors import StartupError
 from multilogger.exchanges.base import Exchange
+from multilogger.exchanges.binance.coinm import BinanceCoinm
 from multilogger.exchanges.binance.spot import Binance
+from multilogger.exchanges.binance.usdm import BinanceUsdm
+from multilogger.exchanges.bybit.contracts import BybitInverse, BybitLinear
+from multilogger.exchanges.bybit.spot import Bybit
 from multilogger.exchanges.coinbase.exchange import Coinbase
+from multilogger.exchanges.kraken.exchange import Kraken
+from multilogger.exchanges.kraken_futures.exchange import KrakenFutures
+from multilogger.exchanges.okx.exchange import Okx
 
 GROUP: Final = "multilogger.exchanges"
 """The entry point group; an entry's name is the exchange's name in the configuration."""
 
-BUILT_IN: Final[dict[str, type[Exchange]]] = {kind.id: kind for kind in (Coinbase, Binance)}
+BUILT_IN: Final[dict[str, type[Exchange]]] = {
+    kind.id: kind
+    for kind in (
+        *(Coinbase, Binance, Kraken, Bybit, Okx),
+        *(BinanceUsdm, BinanceCoinm, BybitLinear, BybitInverse, KrakenFutures),
+    )
+}
 
 
 def exchange_types() -> dict[str, type[Exchange]]:

@@ -10,6 +10,9 @@ the time that is live, and stays open until the ids have told::
                                                            gap with ids, until it is filled or given up
     the exchange names a newer one, and it doesn't come    the same: a hole at the tail
 
+Where ids have no order a gap in TRADES is like one in MD, until pages of the exchange's newest trades fill
+what they can of it: :mod:`multilogger.quality.overlaps`.
+
 Intervals are of event time; how notes are ordered against rows is told in :mod:`multilogger.quality.words`.
 """
 
@@ -19,12 +22,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import attrs
-import numpy as np
 
 from multilogger.batch import SymbolTable
-from multilogger.notes import OFFLINE, CoverageNote, CoverageState, Note, closed, gap_note
+from multilogger.notes import ANY, OFFLINE, CoverageNote, CoverageState, Note, closed, gap_note
+from multilogger.quality.doubts import Doubts
 from multilogger.quality.lines import ASIDE, LOST, Away, Line
-from multilogger.quality.recorded import SLACK_NS, STALE_SECS, Doubt, NamedTrades, Recorded, Sequence
+from multilogger.quality.overlaps import Overlaps
+from multilogger.quality.recent_ids import RecentIds
+from multilogger.quality.recorded import SLACK_NS, Doubt, Recorded, Sequence
 from multilogger.quality.sequence import IDS_MISSING
 from multilogger.quality.words import AddNotes, Words
 from multilogger.tables import NANOS_PER_SECOND, TABLES, TRADES, Array, Table
@@ -41,8 +46,10 @@ class CoverageBook:
         add_notes: takes the notes that leave at once.
         calendar: nanoseconds since the epoch on the scale of event times.
         contiguous: whether trade ids rise by one.
+        pages: whether ids are unordered, and pages of the newest trades will be asked for.
         stopped_ns: when the last run ended, by ``calendar``; 0 if there was none.
-        doubted_ns: since when trades of a symbol were in doubt then, nanoseconds since the epoch.
+        doubted_ns: since when trades of a symbol were in doubt then, nanoseconds since the epoch; of those
+            that are not named, the time of :data:`~multilogger.notes.ANY`.
         seconds: the time for what has to wait a little; ``calendar``'s by default.
     """
 
@@ -54,6 +61,7 @@ class CoverageBook:
         calendar: Callable[[], int],
         *,
         contiguous: bool,
+        pages: bool = False,
         stopped_ns: int,
         doubted_ns: Mapping[str, int] | None = None,
         seconds: Callable[[], float] | None = None,
@@ -63,13 +71,15 @@ class CoverageBook:
         self._calendar = calendar
         self._seconds = seconds or (lambda: calendar() / NANOS_PER_SECOND)
         self._contiguous = contiguous
+        self._pages = pages
         self._stopped_ns = stopped_ns
         self._doubted_ns = doubted_ns or {}
         self._words = Words(exchange, symbols, add_notes)
         self._sequence: Sequence | None = None
         self._of: dict[int, Recorded] = {}
-        self._doubted: set[int] = set()
-        self._named = NamedTrades(self._seconds)
+        self._doubts = Doubts(self._words, calendar, self._seconds)
+        self.overlaps = Overlaps(self._words, self._seconds)
+        """Gaps that pages of the newest trades may fill."""
         self._offline: CoverageNote | None = None
         """The gap of all symbols since :meth:`close`."""
 
@@ -82,16 +92,20 @@ class CoverageBook:
         """
         self._sequence = sequence
         self._words.holes_of = sequence.holes_of
+        self._doubts.sequence = sequence if self._contiguous else None
+        self.overlaps.trades = sequence if self._pages and isinstance(sequence, RecentIds) else None
         if not self._stopped_ns:
             return
         for it in map(self._symbol, known):
             it.away = Away(self._stopped_ns, OFFLINE)
-            last = self._last_id(it)
+            start_ns = self._stopped_ns - SLACK_NS
+            doubted_ns = min(start_ns, self._doubted_ns.get(self._symbols.names[it.number], start_ns))
+            self.overlaps.stopped(it.number, min(doubted_ns, self._doubted_ns.get(ANY, start_ns)))
+            last = self._doubts.last_id(it)
             if last is not None:
                 # Up to the last trade on disk all is there, but for holes.
-                start_ns = min(self._stopped_ns - SLACK_NS, sequence.last_ns(it.number) or self._stopped_ns)
-                start_ns = min(start_ns, self._doubted_ns.get(self._symbols.names[it.number], start_ns))
-                self._begin_doubt(it, Doubt(start_ns, OFFLINE, last, outdo=True))
+                start_ns = min(doubted_ns, sequence.last_ns(it.number) or self._stopped_ns)
+                self._doubts.begin(it, Doubt(start_ns, OFFLINE, last, outdo=True))
 
     def carried(self, symbols: Iterable[str]) -> None:
         """Take note that a connection now streams these symbols, in all tables."""
@@ -101,6 +115,7 @@ class CoverageBook:
         for it in map(self._symbol, symbols):
             notes += it.begin(now_ns, now)
             notes += [note for line in it.lines for note in line.end_gap(LOST, now_ns)]
+            self.overlaps.resumed(it)
         self._words.say(notes)
 
     def lost(self, symbols: Iterable[str], heard_ns: int, cause: str, table: Table | None = None) -> None:
@@ -115,7 +130,7 @@ class CoverageBook:
         notes: list[Note] = []
         for it in map(self._symbol, symbols):
             it.carried = it.carried and table is not None
-            self._named.discard(it.number)
+            self._doubts.lost(it)
             lines = it.lines if table is None else (it.lines[table.number],)
             for line in lines if it.begun else ():
                 notes += self._miss(it, line, LOST, self._lost_since(it, line, heard_ns), cause)
@@ -124,19 +139,15 @@ class CoverageBook:
     def released(self, symbols: Iterable[str]) -> None:
         """Take note that nobody wants these symbols recorded any more: what is not there is no gap then."""
         now_ns = self._calendar()
-        self._words.say([note for it in map(self._symbol, symbols) for note in self._stop(it, now_ns)])
+        stopped = [self._symbol(symbol) for symbol in symbols]
+        self._words.say([note for it in stopped for note in self._stop(it, now_ns)])
+        for it in stopped:
+            self.overlaps.forget(it.number)
 
     def heard_of(self, symbol: str, newest_id: int) -> None:
         """Take note of the newest trade id that the exchange has named for a symbol."""
-        it = self._symbol(symbol)
-        last = self._last_id(it)
-        if last is None or not it.carried:
-            return
-        if newest_id > last:
-            self._named.add(it.number, newest_id)
-        elif newest_id == last and it.provable:
-            self._prove(it, self._calendar())
-        self.settle()
+        self._doubts.heard_of(self._symbol(symbol), newest_id)
+        self._doubts.settle()
 
     def note(self, trades: Array | None = None) -> None:
         """Take note of what the sequence has found out, and of the trades that were kept."""
@@ -146,12 +157,10 @@ class CoverageBook:
         for number in self._words.take_burdened():
             self._words.say(self._symbol(self._symbols.names[number]).trades.roll(self._calendar()))
             self._words.forget(number)
-        if self._doubted and trades is not None:
-            for number in self._doubted.intersection(np.unique(trades["symbol"]).tolist()):
-                it, last_ns = self._of[number], self._sequence.last_ns(number)
-                if it.shown_by(self._last_id(it), last_ns, self._seconds()):
-                    self._prove(it, last_ns)
-        self.settle()
+        if trades is not None:
+            self._doubts.note(trades)
+            self.overlaps.came(trades)
+        self._doubts.settle()
 
     def set_aside(self, symbols: Iterable[str], table: Table, on: bool) -> None:
         """Take note that a breaker sets rows aside from now on, or no longer does."""
@@ -163,6 +172,7 @@ class CoverageBook:
                 notes += self._miss(it, line, ASIDE, now_ns - SLACK_NS, SET_ASIDE)
             elif not on:
                 notes += line.end_gap(ASIDE, now_ns)
+                self.overlaps.resumed(it)
         self._words.say(notes)
 
     def cause_of(self, number: int) -> str:
@@ -176,16 +186,12 @@ class CoverageBook:
 
     def unproven(self) -> list[str]:
         """Return the symbols whose trades may have been missed, and of which the exchange should be asked."""
-        self.settle()
-        ripe = self._seconds() - STALE_SECS
-        found = [self._of[number] for number in sorted(self._doubted - self._named.numbers)]
-        return [self._symbols.names[it.number] for it in found if it.provable and it.since <= ripe]
+        self._doubts.settle()
+        return [self._symbols.names[number] for number in self._doubts.unproven()]
 
     def settle(self) -> None:
         """Make holes of trades that were named some seconds ago and have not come."""
-        if self._sequence is not None and self._named.are_due():
-            for number, newest in self._named.take_late(self._sequence, self._calendar()):
-                self._reach(self._sequence, self._of[number], newest)
+        self._doubts.settle()
 
     def halted(self, symbols: Iterable[str]) -> None:
         """Take note that the exchange lists these symbols, and does not trade them."""
@@ -242,58 +248,33 @@ class CoverageBook:
 
     def _lost_since(self, it: Recorded, line: Line, heard_ns: int) -> int:
         """Return since when rows may be missing; trades from the last one on, and their ids will tell."""
-        ids_tell = self._contiguous and line.table is TRADES
-        last_ns = self._sequence.last_ns(it.number) if ids_tell and self._sequence is not None else 0
+        last_ns = self._doubts.last_ns(it) if line.table is TRADES else 0
         return min(heard_ns - SLACK_NS, last_ns or heard_ns)
 
-    def _last_id(self, it: Recorded) -> int | None:
-        sequence = self._sequence if self._contiguous else None
-        return None if sequence is None else sequence.last_id(it.number)
-
     def _miss(self, it: Recorded, line: Line, reason: str, start_ns: int, cause: str) -> list[Note]:
-        last = self._last_id(it) if line.table is TRADES else None
+        if line.table is not TRADES:
+            return line.miss(reason, start_ns, cause, laid_over=False)
+        heard_ns = start_ns + SLACK_NS
+        it.heard_ns = heard_ns if it.heard_ns is None else min(it.heard_ns, heard_ns)
+        last = self._doubts.last_id(it)
         notes = line.miss(reason, start_ns, cause, laid_over=last is not None)
         if last is not None and line.gap is not None and line.live is not None and it.doubt is None:
-            self._begin_doubt(it, Doubt(line.gap.start_ns, cause, last))
+            self._doubts.begin(it, Doubt(line.gap.start_ns, cause, last))
         return notes
 
     def _leave(self, it: Recorded, away: Away) -> list[Note]:
         """Stop recording a symbol; once it is recorded again, its trade ids tell what was missed."""
-        last = self._last_id(it)
+        last = self._doubts.last_id(it)
         doubt = it.doubt or (Doubt(away.since_ns, away.cause, last) if last is not None else None)
         notes = self._stop(it, away.since_ns)
         it.away = away
         if doubt is not None:
-            self._begin_doubt(it, attrs.evolve(doubt, outdo=True))
+            self._doubts.begin(it, attrs.evolve(doubt, outdo=True))
         return notes
 
-    def _begin_doubt(self, it: Recorded, doubt: Doubt) -> None:
-        it.doubt = doubt
-        self._doubted.add(it.number)
-
-    def _end_doubt(self, it: Recorded) -> None:
-        it.doubt = None
-        self._doubted.discard(it.number)
-        self._named.discard(it.number)
-
-    def _prove(self, it: Recorded, until_ns: int) -> None:
-        """Take note that no trade was missed until then but those in holes."""
-        doubt = it.doubt
-        self._end_doubt(it)
-        self._words.say_with_rows(it.trades.take_back())
-        if doubt is not None and doubt.outdo:
-            self._words.whole(it.number, CoverageState.LIVE, doubt.start_ns, max(until_ns, it.since_ns))
-
     def _stop(self, it: Recorded, at_ns: int) -> list[Note]:
-        self._end_doubt(it)
+        self._doubts.end(it)
         return it.stop(at_ns)
-
-    def _reach(self, sequence: Sequence, it: Recorded, newest: int) -> None:
-        now_ns = self._calendar()
-        sequence.reach(it.number, newest, now_ns)
-        self._words.tell(sequence.take_news())
-        if it.provable:
-            self._prove(it, now_ns)
 
     def _set_outside(self, symbols: Iterable[str], state: CoverageState) -> None:
         now_ns = self._calendar()

@@ -133,7 +133,8 @@ class _Generation:
             return np.zeros(len(ids), np.uint32)
         places = np.searchsorted(self.ids, ids)
         places[places == len(self)] = 0
-        return self.ticks[places] * (self.ids[places] == ids)
+        ticks: Ticks = self.ticks[places] * (self.ids[places] == ids)
+        return ticks
 
     def joined(self, new: Mapping[int, int]) -> _Generation:
         """Return these and others, all of them not here."""

@@ -8,14 +8,27 @@ from typing import Any, Final, NoReturn, Protocol
 
 import trio
 
+from multilogger.simulator.binance.coinm import BinanceCoinmVenue
 from multilogger.simulator.binance.spot import BinanceVenue
+from multilogger.simulator.binance.usdm import BinanceUsdmVenue
+from multilogger.simulator.bybit.contracts import BybitInverseVenue, BybitLinearVenue
+from multilogger.simulator.bybit.spot import BybitVenue
 from multilogger.simulator.coinbase.venue import CoinbaseVenue
+from multilogger.simulator.kraken.spot import KrakenVenue
+from multilogger.simulator.kraken_futures.venue import KrakenFuturesVenue
 from multilogger.simulator.ledger import Ledger
 from multilogger.simulator.market import MEMORY_TRADES, Market
+from multilogger.simulator.okx.venue import OkxVenue
 from multilogger.simulator.site import Fault
 from multilogger.simulator.venue import Venue
 
-VENUES: Final[dict[str, type[Venue[Any]]]] = {"coinbase": CoinbaseVenue, "binance": BinanceVenue}
+VENUES: Final[dict[str, type[Venue[Any]]]] = {
+    kind.name: kind
+    for kind in (
+        *(CoinbaseVenue, BinanceVenue, KrakenVenue, BybitVenue, OkxVenue),
+        *(BinanceUsdmVenue, BinanceCoinmVenue, BybitLinearVenue, BybitInverseVenue, KrakenFuturesVenue),
+    )
+}
 """The exchanges that can be simulated, by name."""
 
 _ID_UNIT_NS: Final = 100_000

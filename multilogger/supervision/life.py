@@ -18,10 +18,11 @@ from multilogger.connection.backoff import Backoff
 from multilogger.connection.budget import Budgets
 from multilogger.connection.feed import Feed
 from multilogger.connection.http import HttpClient, RestClient
+from multilogger.connection.overlap import run_overlap
 from multilogger.connection.pool import Pool, check_capacity
 from multilogger.connection.prover import run_prover
-from multilogger.exchanges.base import Connector, Exchange, Services
-from multilogger.notes import CoverageState
+from multilogger.exchanges.base import Connector, Exchange, Services, TradeIds
+from multilogger.notes import ANY, CoverageState
 from multilogger.quality.breaker import Breakers
 from multilogger.quality.coverage import CoverageBook
 from multilogger.quality.filter import QualityFilter
@@ -31,13 +32,15 @@ from multilogger.quality.validation import Validation
 from multilogger.records import ExchangeId
 from multilogger.stats import Stats
 from multilogger.storage.blocking import RunBlocking
+from multilogger.storage.layout import Paths
 from multilogger.storage.store import Store
 from multilogger.supervision.exchange import run_exchange
+from multilogger.supervision.gaps import adopt_gaps
 from multilogger.supervision.generations import Succession
 from multilogger.supervision.holes import open_holes, take_over
 from multilogger.supervision.instruments import InstrumentLog
 from multilogger.supervision.roster import Settings
-from multilogger.tables import MD, TABLES, TRADES
+from multilogger.tables import MD, NANOS_PER_SECOND, TABLES, TRADES
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -107,14 +110,17 @@ class Memories:
         symbols, stats = SymbolTable(ExchangeId(name)), around.stats.exchange(name)
         exchange = around.exchange_types[name](settings.config)
         store = around.store
+        unordered, with_history = exchange.trade_ids is TradeIds.UNORDERED, exchange.history is not None
+        recent = store.recent_trades(name) if unordered else {}
         coverage = CoverageBook(
             name,
             symbols,
             store.add_notes,
             around.calendar,
             contiguous=exchange.trade_ids.tell_losses,
+            pages=unordered and with_history,
             stopped_ns=around.ended_ns.get(name, store.stopped_ns),
-            doubted_ns=trades_doubted_ns(store, name, with_history=exchange.history is not None),
+            doubted_ns=trades_doubted_ns(store, name, holes=with_history and not unordered),
             seconds=trio.current_time,
         )
         quality = QualityFilter(
@@ -123,6 +129,7 @@ class Memories:
             last_trade_ids=store.last_trade_ids(name),
             last_md=store.last_rows(name, MD),
             last_trade_rows=store.last_rows(name, TRADES),
+            recent_trades=recent,
             trade_ids=exchange.trade_ids.value,
             coverage=coverage,
             clock=around.calendar,
@@ -132,6 +139,9 @@ class Memories:
             liveness=Liveness(settings.config.quiet_secs),
         )
         take_over(open_holes(around.data_path, symbols), quality.trades)
+        if recent:
+            since_ns = around.calendar() - int(settings.config.backfill_max_age_secs * NANOS_PER_SECOND)
+            adopt_gaps(Paths(around.data_path), symbols, recent, coverage.overlaps, since_ns)
         aside = AsideFrames(name, around.data_path, run_blocking=around.run_blocking)
         feed = Feed(
             symbols=symbols,
@@ -180,9 +190,11 @@ class Life:
 
     async def _backfill(self, exchange: Exchange) -> None:
         around, memory = self.around, self.memory
-        await run_backfill(
-            exchange, memory.feed, memory.quality.trades, clock=around.clock, chance=around.chance
-        )
+        if exchange.trade_ids is TradeIds.UNORDERED:
+            overlaps = memory.coverage.overlaps
+            await run_overlap(exchange, memory.feed, overlaps, clock=around.clock, chance=around.chance)
+        trades = memory.quality.trades
+        await run_backfill(exchange, memory.feed, trades, clock=around.clock, chance=around.chance)
 
     def _make_exchange(self) -> Exchange:
         make, config = self.around.exchange_types[self.name], self.settings.config
@@ -206,20 +218,20 @@ def newest_row_ns(store: Store, name: str) -> int | None:
     return max((int(row["time_ns"][0]) for row in rows), default=None)
 
 
-def trades_doubted_ns(store: Store, name: str, *, with_history: bool) -> dict[str, int]:
-    """Return since when trades may be missing by what the last run left, by venue symbol.
+def trades_doubted_ns(store: Store, name: str, *, holes: bool) -> dict[str, int]:
+    """Return since when trades may be missing by what the last run left, by venue symbol or ``ANY``.
 
     Args:
         store: opened.
         name: of the exchange.
-        with_history: missed trades were asked for; what was not had before the last one on disk is a hole.
+        holes: missed trades were asked for by id; what was not had before the last one on disk is a hole.
     """
-    rows = store.last_rows(name, TRADES) if with_history else {}
+    rows = store.last_rows(name, TRADES) if holes else {}
     # A gap of all symbols begins so much before the newest row of any.
     doubted = {symbol: int(row["time_ns"][0]) - SLACK_NS for symbol, row in rows.items()}
     for note in store.open_coverage:
-        is_trades = (note.exchange, note.table, note.end_ns) == (name, TRADES.name, None)
-        if is_trades and note.state is CoverageState.GAP and note.first_id < 0:
+        is_open = (note.exchange, note.end_ns) == (name, None) and note.table in (TRADES.name, ANY)
+        if is_open and note.state is CoverageState.GAP and note.first_id < 0:
             start_ns = note.start_ns - SLACK_NS
             doubted[note.symbol] = min(start_ns, doubted.get(note.symbol, start_ns))
     return doubted

@@ -117,7 +117,7 @@ class SymbolMapper:
         return presumed_name(symbol, entries)
 
     def to_exchange(self, normalized: str, exchange: str) -> str:
-        """Return the venue symbol of a normalized name: as mapped, else as listed.
+        """Return the venue symbol of a normalized name: what is listed under it, else as mapped.
 
         Of an exchange that has a listing, what is not listed is no answer.
 
@@ -125,8 +125,10 @@ class SymbolMapper:
             UnknownSymbol: the exchange has nothing under this name.
         """
         key, listing = (normalized, exchange), self._listings.get(exchange)
+        exact = self._index.venue_symbols.get(key)
         mapped = (it for it in self._named.get(key, ()) if listing is None or it in listing)
-        symbol = next(mapped, None) or self._index.venue_symbols.get(key)
+        # What a listing calls so is exactly that; without one the file's first symbol is preferred.
+        symbol = (exact if listing is not None else None) or next(mapped, None) or exact
         if symbol is None:
             raise UnknownSymbol(f"{exchange} has no {normalized}, by listing or mapping")
         return symbol

@@ -6,14 +6,28 @@ import json
 import re
 from pathlib import Path
 
+import attrs
 import pytest
+from archive_listings import record
 from archive_tools import DAY, MIDNIGHT, TRADES, Shelf, rows_at
 
+from multilogger.records import ExchangeId
 from multilogger.storage.manifest import decode_manifest
+from multilogger.symbols.instruments import QuoteType, SymbolInfo
 
 DOCS = Path(__file__).parents[2] / "docs"
 EXAMPLES = re.findall(
     r"^```python\n(.*?)^```$", (DOCS / "reading.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+)
+
+BITCOIN = SymbolInfo(
+    exchange=ExchangeId.COINBASE,
+    symbol="BTC-USD",
+    normalized="BTC-USD",
+    base="BTC",
+    quote="USD",
+    quote_type=QuoteType.FIAT,
+    tick_size=0.01,
 )
 
 
@@ -25,6 +39,7 @@ def test_examples_run(example: str, tmp_path: Path, capsys: pytest.CaptureFixtur
     shelf = Shelf(tmp_path)
     shelf.sealed(rows_at(TRADES, [1, 5, 9]))
     shelf.late(rows_at(TRADES, [4], 50), DAY, generation=1)
+    record(tmp_path, "coinbase", {MIDNIGHT: [BITCOIN], MIDNIGHT + 1: [attrs.evolve(BITCOIN, tick_size=0.1)]})
     code = example.replace(demo, str(tmp_path)).replace(day, "31.07.25")
     exec(compile(code, "example", "exec"), {})  # noqa: S102 - the documentation is our own
     assert capsys.readouterr().out.strip()

@@ -7,6 +7,7 @@ from pathlib import Path
 import attrs
 import numpy as np
 import pytest
+from archive_listings import record
 
 from multilogger.archive.contracts import base_sizes
 from multilogger.archive.instruments import exchanges_with_history
@@ -14,8 +15,7 @@ from multilogger.archive.reader import Archive, Rows, open_archive
 from multilogger.errors import ArchiveError, UnknownSymbol
 from multilogger.records import ExchangeId
 from multilogger.storage.layout import Paths
-from multilogger.symbols.changes import apply_changes, changes_between
-from multilogger.symbols.history import encode_listing
+from multilogger.symbols.changes import changes_between
 from multilogger.symbols.instruments import AssetClass, QuoteType, SymbolInfo
 
 SECOND = 10**9
@@ -43,20 +43,6 @@ LISTINGS = {
     DAY_2: [attrs.evolve(BTC, tick_size=0.5), INVERSE],
     DAY_3: [attrs.evolve(BTC, tick_size=0.5), attrs.evolve(INVERSE, contract_size=10.0)],
 }
-
-
-def record(data: Path, exchange: str, listings: dict[int, list[SymbolInfo]]) -> None:
-    """Write a history."""
-    path = Paths(data).instrument_history(exchange)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    state: dict[str, SymbolInfo] = {}
-    after_ns = 0
-    with path.open("wb") as file:
-        for at_ns, listing in listings.items():
-            changes = changes_between(state, listing, at_ns=at_ns, after_ns=after_ns)
-            file.write(encode_listing(changes, len(listing)))
-            apply_changes(state, changes)
-            after_ns = at_ns
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def made(kind: type[Exchange], options: Mapping[str, Any] | None = None) -> Exch
     values = {
         name: tuple(value) if isinstance(value, list) else value for name, value in (options or {}).items()
     }
-    return kind(kind.config_type(**values))
+    return kind(kind.config_type(**values))  # type: ignore[arg-type] # the options of the exchange
 
 
 class Fed:

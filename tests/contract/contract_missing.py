@@ -1,7 +1,8 @@
-"""What an exchange still lacks, in words: a fixture of some kind, its rows of the mapping, its page, its venue."""
+"""What an exchange still lacks, in words: a fixture of some kind, mapping rows, its page, its venue."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,17 @@ from multilogger.errors import ConfigError
 from multilogger.records import Side
 from multilogger.symbols.mappings import read_mappings
 
+
+def _has_side(case: Case, side: Side) -> bool:
+    return any(row.get("side") == side for row in case.expected)
+
+
+def _is_among_several(words: Words) -> bool:
+    rejected = [symbol for event in words.events for symbol in event.get("rejected", ())]
+    refusing = "rejected" in words.kinds or "send" in words.kinds
+    return refusing and len(words.symbols) > 1 and len(rejected) < len(words.symbols)
+
+
 FRAMES: Final[dict[str, Callable[[Case], bool]]] = {
     "a buyer's trade": lambda case: case.table == "TRADES" and _has_side(case, Side.BUY),
     "a seller's trade": lambda case: case.table == "TRADES" and _has_side(case, Side.SELL),
@@ -24,12 +36,13 @@ FRAMES: Final[dict[str, Callable[[Case], bool]]] = {
 WORDS: Final[dict[str, Callable[[Words], bool]]] = {
     "a confirmed subscription": lambda words: "confirmed" in words.kinds,
     "a refused subscription": lambda words: "rejected" in words.kinds,
-    "a refusal while several symbols are asked for": lambda words: _is_among_several(words),
+    "a refusal while several symbols are asked for": _is_among_several,
     "a message of an unknown kind": lambda words: words.ignored is not None,
     "a refused frame": lambda words: words.refused is not None,
 }
 """What the others have to show."""
-PONG: Final = "an answer to a ping"
+_PONG: Final = re.compile(rb"pong|ping|heartbeat", re.IGNORECASE)
+"""How exchanges call what answers a ping."""
 
 
 def missing(subject: Subject) -> list[str]:
@@ -51,9 +64,8 @@ def _missing_words(subject: Subject) -> Iterator[str]:
         if not any(map(shows, subject.all_words)):
             yield f"no fixture with {what} in {where}"
     adapter = Fed(made(subject.kind), ()).adapter
-    signs_of_life = [words for words in subject.all_words if words.kinds == {"sign of life"}]
-    if adapter.ping() is not None and not signs_of_life:
-        yield f"no fixture with {PONG} in {where}"
+    if adapter.ping() is not None and not any(map(_is_pong, subject.all_words)):
+        yield f"no fixture with an answer to a ping in {where}"
 
 
 def _missing_parts(subject: Subject) -> Iterator[str]:
@@ -74,14 +86,8 @@ def _missing_parts(subject: Subject) -> Iterator[str]:
         yield f"no mapping row in {where}"
 
 
-def _has_side(case: Case, side: Side) -> bool:
-    return any(row.get("side") == side for row in case.expected)
-
-
-def _is_among_several(words: Words) -> bool:
-    rejected = [symbol for event in words.events for symbol in event.get("rejected", ())]
-    refusing = "rejected" in words.kinds or "send" in words.kinds
-    return refusing and len(words.symbols) > 1 and len(rejected) < len(words.symbols)
+def _is_pong(words: Words) -> bool:
+    return words.kinds == {"sign of life"} and _PONG.search(words.payload) is not None
 
 
 def _shown(subject: Subject, path: Path) -> str:

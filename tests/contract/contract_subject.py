@@ -1,37 +1,27 @@
-"""What is held to the contract: every exchange with its fixtures, its simulation and its page.
-
-Those of multilogger itself are here, and the one that ``docs/adding-an-exchange.md`` walks through. Somebody
-else's is put in their place by the environment variable ``MULTILOGGER_SUBJECT``: the directory of a package
-laid out as that page says.
-"""
+"""What is held to the contract: an exchange with its fixtures, its simulation and its page."""
 
 from __future__ import annotations
 
 import importlib
-import os
 import re
 import sys
 import tomllib
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
-import pytest
 from contract_cases import Case, Words, read_cases, read_words
 from contract_feeding import Fed, made
-from contract_page import ROOT, documented_package
 
 from multilogger.errors import FrameError
 from multilogger.exchanges.base import Exchange
-from multilogger.exchanges.catalog import BUILT_IN, GROUP
+from multilogger.exchanges.catalog import GROUP
 from multilogger.records import MarketData, Trade
 from multilogger.simulator.venue import Venue
-from multilogger.simulator.venues import VENUES
 
 VENUE_GROUP: Final = "multilogger.venues"
 """The entry point group of simulated exchanges."""
-VARIABLE: Final = "MULTILOGGER_SUBJECT"
 
 
 @attrs.frozen(eq=False, slots=False)
@@ -141,23 +131,3 @@ def package_subject(directory: Path) -> Subject:
 def _loaded(entry: str) -> Any:
     module, _, name = entry.partition(":")
     return getattr(importlib.import_module(module), name)
-
-
-@cache
-def subjects() -> list[Subject]:
-    """Return all that is held to the contract."""
-    if directory := os.environ.get(VARIABLE):
-        return [package_subject(Path(directory).resolve())]
-    built_in = [Subject(kind, VENUES.get(name), ROOT) for name, kind in BUILT_IN.items()]
-    return [*built_in, package_subject(documented_package())]
-
-
-by_exchange: Final = pytest.mark.parametrize("subject", subjects(), ids=str)
-by_case: Final = pytest.mark.parametrize(
-    ("subject", "case"),
-    [pytest.param(subject, case, id=str(case)) for subject in subjects() for case in subject.cases],
-)
-by_words: Final = pytest.mark.parametrize(
-    ("subject", "words"),
-    [pytest.param(subject, words, id=str(words)) for subject in subjects() for words in subject.all_words],
-)

@@ -39,8 +39,10 @@ class Trial:
     """Refusals by reason."""
     ignored: dict[str, int]
     events: list[Any]
+    records: int
+    """How many the public parser gave."""
     parsed: str | None
-    """The reason for which the public parser refused it; None where it gave records, or an empty list."""
+    """The reason for which it refused the frame."""
     fed: Fed
     """The adapter, which is to go on."""
 
@@ -64,9 +66,9 @@ def try_frame(subject: Subject, case: Case, frame: bytes, path: Path = (), value
     known_refusals, known_ignored = fed.refused, fed.ignored
     events = fed.feed(frame)
     parse = fed.exchange.parse_trade_data if case.table == "TRADES" else fed.exchange.parse_market_data
+    records, parsed = 0, None
     try:
-        parse(frame, RECV_NS)
-        parsed = None
+        records = len(parse(frame, RECV_NS))
     except FrameError as error:
         parsed = error.reason
     return Trial(
@@ -78,6 +80,7 @@ def try_frame(subject: Subject, case: Case, frame: bytes, path: Path = (), value
         _new(fed.refused, known_refusals),
         _new(fed.ignored, known_ignored),
         events,
+        records,
         parsed,
         fed,
     )

@@ -54,7 +54,7 @@ class Said:
             number = Decimal(leaf)
         except InvalidOperation:
             return
-        if number.is_finite() and abs(number.adjusted()) < 400:  # noqa: PLR2004 - beyond what a double is
+        if number.is_finite() and abs(number.adjusted()) < 400:
             self.numbers.add(float(number))
             self.times.update(int(number * scale) for scale in _SCALES)
             if number == number.to_integral_value():

@@ -1,4 +1,4 @@
-"""A simulated exchange that is reached through memory, and those who ask it, record it or only listen to it."""
+"""A simulated exchange that is reached through memory, and those who ask it, record it or listen to it."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class World:
         return await HttpClient(self.client).get(url, params)
 
     async def record(self, secs: float, *, beside: Callable[[], Awaitable[None]] | None = None) -> Comparison:
-        """Let the whole program record the exchange for a while; return how its disk compares with what was sent.
+        """Let the whole program record the exchange, and return how its disk compares with what was sent.
 
         Args:
             secs: how long the market trades.

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from contract_cases import Case, Words
 from contract_feeding import Fed, made, text
+from contract_marks import by_case, by_exchange, by_words
 from contract_paths import at, paths
-from contract_subject import Subject, by_case, by_exchange, by_words
+from contract_subject import Subject
 from contract_trials import Trial, try_frame
 from contract_values import check_not_invented, said
 from hypothesis import given, settings
@@ -61,7 +62,7 @@ def test_truncated_at_every_byte(subject: Subject, case: Case) -> None:
 
 @by_case
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_damaged_bytes(subject: Subject, case: Case, data: st.DataObject) -> None:
     """Of damaged frames there is never an exception, nor a row with a value that the frame does not say."""
     check(try_frame(subject, case, damage(case.payload, data)))
@@ -69,7 +70,7 @@ def test_damaged_bytes(subject: Subject, case: Case, data: st.DataObject) -> Non
 
 @by_case
 @given(data=st.data(), value=JSON)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_any_value_in_any_field(subject: Subject, case: Case, data: st.DataObject, value: Any) -> None:
     """Whatever stands in a field gives a row or is counted; the good frame after it gives its rows."""
     message = json.loads(case.payload)
@@ -84,7 +85,7 @@ def test_any_value_in_any_field(subject: Subject, case: Case, data: st.DataObjec
 
 @by_words
 @given(data=st.data())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_damaged_words(subject: Subject, words: Words, data: st.DataObject) -> None:
     """Damaged words are no rows, and speak of no symbol that was not asked for."""
     fed = subject.listening(words)

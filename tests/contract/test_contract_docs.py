@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 
 from contract_feeding import made
+from contract_marks import by_exchange
 from contract_page import ROOT
 from contract_paths import field_of
-from contract_subject import Subject, by_exchange
+from contract_subject import Subject
 from contract_trials import GONE, all_trials
 
 SHARED = ROOT / "docs" / "exchanges.md"
@@ -61,6 +62,6 @@ def test_page_names_every_reason_and_kind(subject: Subject) -> None:
     reasons = {reason for trial in all_trials(subject) for reason in trial.reasons}
     reasons |= {it.refused for it in subject.all_words if it.refused is not None}
     kinds = {it.ignored for it in subject.all_words if it.ignored is not None}
-    kinds |= {kind for trial in all_trials(subject) for kind in trial.ignored if " " in kind}
+    kinds |= {kind for trial in all_trials(subject) for kind in trial.ignored if " " in kind.strip()}
     own = {kind for kind in kinds if not any(kind in it.payload.decode() for it in subject.all_words)}
     assert (reasons | own) - words(*pages(subject)) == set()

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract_subject import Subject, subjects
+from contract_feeding import made
+from contract_marks import subjects
+from contract_subject import Subject
 from contract_world import World, listening, open_world, symbols_of
 from trio.testing import MockClock
 
@@ -19,14 +21,16 @@ TRADES = 2500
 """Of one symbol; more than two pages of most exchanges."""
 MOST_PAGES = 1000
 
-histories = [it for it in subjects() if it.kind.history is not None]
+histories = {it: history for it in subjects() if (history := made(it.kind).history) is not None}
 with_history = pytest.mark.parametrize("subject", histories, ids=str)
-by_id = pytest.mark.parametrize("subject", [it for it in histories if it.kind.history.by_id], ids=str)  # type: ignore[union-attr] # not None
+by_id = pytest.mark.parametrize(
+    "subject", [it for it, history in histories.items() if history.by_id], ids=str
+)
 
 
 @asynccontextmanager
 async def traded(subject: Subject, directory: Path) -> AsyncIterator[tuple[Exchange, str, dict[int, Any]]]:
-    """Let a symbol trade that somebody listens to; give the exchange, the symbol and its trades in the ledger."""
+    """Let a symbol trade that somebody listens to; give exchange, symbol, and its trades in the ledger."""
     async with open_world(subject, directory) as world:
         world.venue.pause()
         symbol = symbols_of(world)[0]

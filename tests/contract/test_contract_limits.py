@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 import attrs
 import pytest
 from contract_feeding import Fed, made
-from contract_subject import Subject, by_exchange
+from contract_marks import by_exchange
+from contract_subject import Subject
 
 from multilogger.exchanges.base import Allowance, Exchange, TradeHistory, TradeIds
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import attrs
 import pytest
 import trio
 from contract_feeding import made
-from contract_subject import Subject, by_exchange
-from contract_world import World, open_world
+from contract_marks import by_exchange
+from contract_subject import Subject
+from contract_world import World, open_world, symbols_of
 from trio.testing import MockClock
 
 from multilogger.errors import ListingError
@@ -34,7 +36,7 @@ async def listed(world: World) -> tuple[Exchange, list[SymbolInfo]]:
 async def test_listing_is_the_simulations(
     subject: Subject, tmp_path: Path, autojump_clock: MockClock
 ) -> None:
-    """Everything that the simulation lists comes, with base, quote, kind, tick size, and whether it trades."""
+    """Everything that the simulation lists comes, with base, quote, kind, tick, and whether it trades."""
     async with open_world(subject, tmp_path) as world:
         _, infos = await listed(world)
     by_symbol = {info.symbol: info for info in infos}
@@ -50,12 +52,13 @@ async def test_listing_is_the_simulations(
         assert info.expiry_ns == instrument.expiry_ns
         assert info.settle == instrument.settle
         if info.tick_size is not None:
-            assert info.tick_size == pytest.approx(instrument.tick * 10**-instrument.decimals)
+            steps = instrument.tick * 10**-instrument.decimals / info.tick_size
+            assert steps == pytest.approx(max(1, round(steps)))
 
 
 @by_exchange
 async def test_names_lead_back(subject: Subject, tmp_path: Path, autojump_clock: MockClock) -> None:
-    """Every listed symbol has a name of its own, which leads back to it, by the exchange and by the mapper."""
+    """Every listed symbol has a name of its own, which leads back to it: the exchange's and the mapper's."""
     async with open_world(subject, tmp_path) as world:
         exchange, infos = await listed(world)
     mapper = SymbolMapper(read_mappings(subject.mappings))
@@ -120,3 +123,25 @@ async def test_a_listing_that_is_none(subject: Subject, body: bytes) -> None:
     if exchange.history is not None:
         with pytest.raises(ListingError, match=r"https?://"):
             await exchange.fetch_newest(subject.symbols[0])
+
+
+@by_exchange
+async def test_a_rest_endpoint_with_a_slash(
+    subject: Subject, tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """A configured REST endpoint may end with a slash; the URLs then have not two of them."""
+    asked: list[str] = []
+
+    async def get(url: str, params: Mapping[str, str] | None = None, *, weight: float = 1.0) -> bytes:
+        asked.append(url)
+        return await world.get(url, params, weight=weight)
+
+    async with open_world(subject, tmp_path) as world:
+        config = world.config.exchanges[subject.name]
+        slashed = attrs.evolve(config, rest_endpoint=f"{config.rest_endpoint}/")
+        exchange = subject.kind(slashed, Services(get, no_connection))
+        assert await exchange.fetch_symbols()
+        if exchange.history is not None:
+            assert await exchange.fetch_newest(symbols_of(world)[0])
+    assert asked
+    assert {url for url in asked if "//" in url.removeprefix("http://")} == set()

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import attrs
 import pytest
+from contract_marks import by_exchange
 from contract_missing import missing
 from contract_page import documented_package
-from contract_subject import Subject, by_exchange, package_subject
+from contract_subject import Subject, package_subject
 
 from multilogger.config import ExchangeConfig
 from multilogger.simulator.coinbase.venue import CoinbaseVenue
@@ -83,5 +84,7 @@ def test_a_venue_is_missing() -> None:
     """So is a simulation that is not there, or is another's."""
     subject = package_subject(documented_package())
     (line,) = missing(attrs.evolve(subject, venue=None))
-    assert line == "bitstamp: no venue in simulator.venues.VENUES, nor by an entry point in multilogger.venues"
+    assert (
+        line == "bitstamp: no venue in simulator.venues.VENUES, nor by an entry point in multilogger.venues"
+    )
     assert missing(attrs.evolve(subject, venue=CoinbaseVenue)) == ["bitstamp: its venue is called coinbase"]

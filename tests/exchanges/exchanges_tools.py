@@ -1,108 +1,81 @@
-"""Feeds frames to adapters, and reads back what they make of them."""
+"""Feeds frames to the built-in adapters by name, and reads back what they make of them."""
 
 from __future__ import annotations
 
-import json
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import attrs
+# What feeds an adapter belongs to the contract suite, which stands on its own.
+sys.path.append(str(Path(__file__).parents[1] / "contract"))
 
-from multilogger.batch import RowBuffer, SymbolTable
-from multilogger.exchanges.base import Adapter, Event, Exchange
+from contract_cases import Case, read_cases
+from contract_feeding import RECV_NS, Row, made, text
+from contract_feeding import Fed as FedExchange
+from contract_page import documented_files
+from contract_subject import Subject
+
+from multilogger.exchanges.base import Exchange
 from multilogger.exchanges.catalog import BUILT_IN
-from multilogger.stats import ExchangeStats
-from multilogger.tables import MD, TRADES
+from multilogger.simulator.venues import VENUES
 
-RECV_NS: Final = 1_795_341_602_000_000_007
-SYMBOLS: Final = {"coinbase": ("BTC-USD", "ETH-USD"), "binance": ("BTCUSDT", "ETHUSDT")}
-DATA: Final = Path(__file__).parents[1] / "data"
+__all__ = [
+    "DATA",
+    "RECV_NS",
+    "SYMBOLS",
+    "Case",
+    "Fed",
+    "FedExchange",
+    "Row",
+    "after",
+    "case_name",
+    "cases",
+    "configured",
+    "documented_files",
+    "made",
+    "read_cases",
+    "text",
+]
 
-Row = dict[str, Any]
+ROOT: Final = Path(__file__).parents[2]
+DATA: Final = ROOT / "tests" / "data"
 
 
-@attrs.frozen(kw_only=True)
-class Case:
-    """A line of ``tests/data/*_frames.jsonl``: a frame, and the row that it is."""
+def _symbols(subject: Subject) -> tuple[str, ...]:
+    """Return what the fixtures are about, and the first two symbols of the simulation."""
+    simulated = [] if subject.venue is None else [it.symbol for it in subject.venue.instruments[:2]]
+    return tuple(dict.fromkeys([*subject.symbols, *simulated]))
 
-    exchange: str
-    about: str
-    frame: dict[str, Any]
-    table: str
-    row: Row
-    options: dict[str, str] = attrs.field(factory=dict)
-    """Of the exchange's configuration."""
-    before: list[dict[str, Any]] = attrs.field(factory=list)
-    """Frames that come first."""
+
+SUBJECTS: Final = {name: Subject(kind, VENUES.get(name), ROOT) for name, kind in BUILT_IN.items()}
+SYMBOLS: Final = {name: _symbols(subject) for name, subject in SUBJECTS.items()}
+"""What is subscribed, unless a test says otherwise: first what the first frames are about."""
 
 
 def cases(exchange: str | None = None, table: str | None = None) -> list[Case]:
     """Return the cases of one exchange or all, of one table or both."""
-    found = [
-        Case(exchange=name, **json.loads(line))
-        for name in SYMBOLS
-        for line in (DATA / f"{name}_frames.jsonl").read_text(encoding="utf-8").splitlines()
-    ]
-    return [case for case in found if exchange in (None, case.exchange) and table in (None, case.table)]
+    found = [case for name, subject in SUBJECTS.items() if exchange in (None, name) for case in subject.cases]
+    return [case for case in found if table in (None, case.table)]
 
 
 def case_name(value: object) -> str | None:
     """Name a case in the test's id."""
-    return f"{value.exchange}: {value.about}" if isinstance(value, Case) else None
+    return str(value) if isinstance(value, Case) else None
 
 
-def text(message: object) -> bytes:
-    """Return a message as the exchanges write it: without spaces."""
-    return json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def configured(name: str, options: Mapping[str, str] | None = None) -> Exchange:
+def configured(name: str, options: Mapping[str, Any] | None = None) -> Exchange:
     """Return a built-in exchange that can parse, but not connect."""
-    kind = BUILT_IN[name]
-    return kind(kind.config_type(**(options or {})))  # type: ignore[arg-type] # the options of the exchange
+    return made(BUILT_IN[name], options)
 
 
-class Fed:
-    """An adapter with subscriptions, and all that came of the frames it was fed."""
+class Fed(FedExchange):
+    """An adapter of a built-in exchange, with subscriptions."""
 
     def __init__(
-        self, name: str, options: Mapping[str, str] | None = None, symbols: Iterable[str] | None = None
+        self, name: str, options: Mapping[str, Any] | None = None, symbols: Iterable[str] | None = None
     ) -> None:
-        self.exchange = configured(name, options)
-        self.table = SymbolTable(self.exchange.id)
-        self.stats = ExchangeStats(name)
-        self.buffer = RowBuffer()
-        self.adapter: Adapter = self.exchange.create_adapter(self.table, self.stats)
-        self.requests = self.adapter.subscribe(list(SYMBOLS[name] if symbols is None else symbols))
-
-    def feed(self, *messages: object, recv_ns: int = RECV_NS) -> list[Event]:
-        """Receive messages, encoded unless they are bytes already; return the events."""
-        frames = [message if isinstance(message, bytes) else text(message) for message in messages]
-        return list(self.adapter.receive(frames, recv_ns, self.buffer))
-
-    def take(self) -> dict[str, list[Row]]:
-        """Return the rows since the last call by table, with venue symbols and order ids in hex."""
-        taken = self.buffer.take()
-        return {table.name: self._rows(taken.get(table.number, ())) for table in (MD, TRADES)}
-
-    def _rows(self, array: Iterable[Any]) -> list[Row]:
-        rows = []
-        for record in array:
-            row = {name: record[name] for name in record.dtype.names if name != "pad"}
-            row = {name: v.tobytes().hex() if v.dtype.kind == "V" else v.item() for name, v in row.items()}
-            rows.append({**row, "symbol": self.table.names[row["symbol"]]})
-        return rows
-
-    @property
-    def refused(self) -> dict[str, int]:
-        """Refusals by reason."""
-        return dict(self.stats.refused)
-
-    @property
-    def ignored(self) -> dict[str, int]:
-        """What was ignored, by kind."""
-        return dict(self.stats.ignored)
+        super().__init__(configured(name, options), SYMBOLS[name] if symbols is None else symbols)
 
 
 def after(case: Case) -> Fed:

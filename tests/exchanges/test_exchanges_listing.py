@@ -12,7 +12,6 @@ import trio
 from exchanges_tools import configured
 from structlog.testing import capture_logs
 
-from multilogger.errors import ListingError
 from multilogger.exchanges.base import Exchange, ExchangeConnection, Services
 from multilogger.exchanges.catalog import BUILT_IN
 from multilogger.symbols.instruments import QuoteType, SymbolInfo
@@ -137,37 +136,3 @@ async def test_listing_with_odd_entries(name: str, good: dict[str, Any]) -> None
     assert [info.symbol for info in listed] == [good[key], "OTHER"]
     (line,) = logs
     assert (line["log_level"], line["odd"], line["read"]) == ("warning", 6, 2)
-
-
-@pytest.mark.parametrize("name", sorted(BUILT_IN))
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"<html>",
-        b"\xff",
-        b"null",
-        b"7",
-        b"{}",
-        b'{"message":"NotFound"}',
-        b'{"symbols":null}',
-        b"[" * 100_000,
-        b"[5, null]",
-        b'{"symbols":[{}]}',
-    ],
-)
-async def test_listing_that_is_none(name: str, body: bytes) -> None:
-    """Nonsense is a ListingError that names the URL."""
-    exchange, _ = served(name, body)
-    with pytest.raises(ListingError) as raised:
-        await exchange.fetch_symbols()
-    assert str(raised.value).startswith(f"{URLS[name]}: no")
-
-
-@pytest.mark.parametrize("name", sorted(BUILT_IN))
-async def test_listing_url_with_a_slash(name: str) -> None:
-    """A configured REST endpoint may end with a slash."""
-    config = attrs.evolve(configured(name).config, rest_endpoint="http://127.0.0.1:9/")
-    rest = Rest(listing(name, PRODUCT if name == "coinbase" else LISTED))
-    await BUILT_IN[name](config, Services(rest, no_connection)).fetch_symbols()
-    assert "//" not in rest.asked[0].removeprefix("http://")

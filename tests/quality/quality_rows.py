@@ -115,6 +115,9 @@ class Recorder:
     last: Mapping[str, tuple[int, int]] = attrs.field(factory=dict)
     """Last trade on disk by symbol: id, and time in nanoseconds."""
     contiguous: bool = True
+    recent: Array | None = None
+    """The newest trades of the symbol on disk, where ids have no order and pages are asked for."""
+    doubted: Mapping[str, int] = attrs.field(factory=dict)
     now_ns: int = 0
     log: Log = attrs.field(factory=Log)
     """All that was said."""
@@ -135,7 +138,9 @@ class Recorder:
             self.symbols,
             self._add_notes,
             lambda: self.now_ns,
-            contiguous=self.contiguous,
+            contiguous=self.contiguous and self.recent is None,
+            pages=self.recent is not None,
+            doubted_ns=self.doubted,
             stopped_ns=self.stopped_ns,
         )
         self.quality = QualityFilter(
@@ -144,10 +149,17 @@ class Recorder:
             last_trade_ids={symbol: trade_id for symbol, (trade_id, _) in self.last.items()},
             last_md={},
             last_trade_rows=rows,
-            trade_ids="contiguous" if self.contiguous else "rising",
+            recent_trades={} if self.recent is None or not len(self.recent) else {SYMBOL: self.recent},
+            trade_ids=self._kind,
             coverage=self.book,
             clock=lambda: self.now_ns,
         )
+
+    @property
+    def _kind(self) -> str:
+        if self.recent is not None:
+            return "unordered"
+        return "contiguous" if self.contiguous else "rising"
 
     def _add_notes(self, notes: list[Note]) -> None:
         self.at_once += [note for note in notes if isinstance(note, CoverageNote)]

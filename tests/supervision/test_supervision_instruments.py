@@ -6,7 +6,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import attrs
 import pytest
@@ -25,7 +25,7 @@ from multilogger.symbols.instruments import QuoteType, SymbolInfo
 T = TypeVar("T")
 
 
-def coin(base: str, **changes: object) -> SymbolInfo:
+def coin(base: str, **changes: Any) -> SymbolInfo:
     """Return a dollar market."""
     info = SymbolInfo(
         exchange=ExchangeId.COINBASE,
@@ -59,7 +59,7 @@ class Bench:
         self.stats = ExchangeStats("coinbase")
         self.log = InstrumentLog(self.data, self.stats, lambda: self.now_ns, run_inline)
 
-    async def list(self, *bases: str, **changes: object) -> None:
+    async def arrive(self, *bases: str, **changes: Any) -> None:
         """Let a listing arrive."""
         await self.log.note([coin(base, **changes) for base in bases])
 
@@ -82,13 +82,13 @@ def bench(tmp_path: Path) -> Bench:
 
 async def test_only_what_changed_is_written(bench: Bench) -> None:
     """First all, then what is another; each change is dated by the listings around it."""
-    await bench.list("BTC", "ETH")
+    await bench.arrive("BTC", "ETH")
     size = bench.path.stat().st_size
     bench.now_ns = 200
-    await bench.list("BTC", "ETH")
+    await bench.arrive("BTC", "ETH")
     assert bench.path.stat().st_size == size
     bench.now_ns = 300
-    await bench.list("BTC", "SOL")
+    await bench.arrive("BTC", "SOL")
     assert bench.told == [
         (100, 0, "found", "BTC-USD"),
         (100, 0, "found", "ETH-USD"),
@@ -99,10 +99,10 @@ async def test_only_what_changed_is_written(bench: Bench) -> None:
 
 async def test_a_start_goes_on(bench: Bench) -> None:
     """A program that is started again knows what was listed."""
-    await bench.list("BTC", "ETH")
+    await bench.arrive("BTC", "ETH")
     bench.start()
     bench.now_ns = 900
-    await bench.list("BTC", "ETH", tick_size=0.1)
+    await bench.arrive("BTC", "ETH", tick_size=0.1)
     assert [told[2:] for told in bench.told[2:]] == [("changed", "BTC-USD"), ("changed", "ETH-USD")]
     assert bench.told[-1][:2] == (900, 100)
     assert bench.history.at(899)["BTC-USD"].tick_size == 0.01
@@ -111,9 +111,9 @@ async def test_a_start_goes_on(bench: Bench) -> None:
 
 async def test_time_never_goes_back(bench: Bench) -> None:
     """A clock that was put right does not put a later listing before an earlier one."""
-    await bench.list("BTC")
+    await bench.arrive("BTC")
     bench.now_ns = 50
-    await bench.list("BTC", "ETH")
+    await bench.arrive("BTC", "ETH")
     assert bench.told[-1] == (101, 100, "listed", "ETH-USD")
 
 
@@ -132,18 +132,18 @@ async def test_the_file_and_its_names_are_synced(bench: Bench, monkeypatch: pyte
 
     monkeypatch.setattr(disk, "sync", note_sync)
     monkeypatch.setattr(disk, "sync_directory", note_directory)
-    await bench.list("BTC")
+    await bench.arrive("BTC")
     assert synced == ["instruments", ".multilogger", "coinbase.jsonl"]
-    await bench.list("BTC")
-    await bench.list("BTC", "ETH")
+    await bench.arrive("BTC")
+    await bench.arrive("BTC", "ETH")
     assert synced[3:] == ["coinbase.jsonl"]
 
 
 async def test_a_crash_at_every_byte(bench: Bench) -> None:
     """What is left of a listing is cut off at the next start; then the listing comes whole."""
-    await bench.list("BTC", "ETH")
+    await bench.arrive("BTC", "ETH")
     bench.now_ns = 200
-    await bench.list("BTC", "SOL")
+    await bench.arrive("BTC", "SOL")
     whole = bench.path.read_bytes()
     end_of_first = whole.index(b'"kind":"listing"')
     end_of_first = whole.index(b"\n", end_of_first) + 1
@@ -152,7 +152,7 @@ async def test_a_crash_at_every_byte(bench: Bench) -> None:
         bench.start()
         bench.now_ns = 300
         with capture_logs() as logs:
-            await bench.list("BTC", "SOL")
+            await bench.arrive("BTC", "SOL")
         assert bench.history.length == bench.path.stat().st_size
         assert bench.history.unreadable == ()
         assert list(bench.history.at()) == ["BTC-USD", "SOL-USD"]
@@ -164,17 +164,17 @@ async def test_a_crash_at_every_byte(bench: Bench) -> None:
 
 async def test_damage_is_told_and_passed_over(bench: Bench) -> None:
     """An unreadable line is named in the log; what it hid is found again, not listed."""
-    await bench.list("BTC", "ETH")
+    await bench.arrive("BTC", "ETH")
     lines = bench.path.read_bytes().splitlines(keepends=True)
     bench.path.write_bytes(b"".join([lines[0], b"\0" * 20 + b"\n", *lines[2:]]))
     bench.start()
     bench.now_ns = 200
     with capture_logs() as logs:
-        await bench.list("BTC", "ETH")
+        await bench.arrive("BTC", "ETH")
     (told,) = [log for log in logs if log["event"] == "instrument history has unreadable lines"]
     assert (told["lines"], told["why"][:7], told["path"]) == (1, "line 2:", str(bench.path))
     assert bench.told[-1] == (200, 100, "found", "ETH-USD")
-    await bench.list("BTC", "ETH", "SOL")
+    await bench.arrive("BTC", "ETH", "SOL")
     assert bench.told[-1][2:] == ("listed", "SOL-USD")
 
 
@@ -200,7 +200,7 @@ async def test_a_bad_disk_is_no_end(
 ) -> None:
     """It is logged and told in health; the next listing brings all that this one could not."""
     if known:
-        await bench.list("BTC")
+        await bench.arrive("BTC")
         if call in ("make_directories", "sync_directory"):
             bench.path.unlink()
             bench.start()
@@ -208,13 +208,13 @@ async def test_a_bad_disk_is_no_end(
     with monkeypatch.context() as patched, capture_logs() as logs:
         for name, fail in _failing(call, code):
             patched.setattr(disk, name, fail)
-        await bench.list("BTC", "ETH")
+        await bench.arrive("BTC", "ETH")
     assert [log["event"] for log in logs if log["log_level"] == "error"] == ["instruments not noted"]
     problem = f"what changed in its listing can't be written ([Errno {code}] {os.strerror(code)})"
     health = judge_exchange(bench.stats, 10.0, bench.now_ns, rate=0.0, starting=True)
     assert problem in health.detail
     bench.now_ns = 300
-    await bench.list("BTC", "ETH", "SOL")
+    await bench.arrive("BTC", "ETH", "SOL")
     assert bench.stats.instruments_problem == ""
     assert list(bench.history.at()) == ["BTC-USD", "ETH-USD", "SOL-USD"]
     assert bench.history.unreadable == ()
@@ -222,7 +222,7 @@ async def test_a_bad_disk_is_no_end(
 
 async def test_a_torn_write_is_written_over(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a full disk took of a listing is not left before the next one."""
-    await bench.list("BTC")
+    await bench.arrive("BTC")
     write = disk.write
 
     def tear(fd: int, data: memoryview | bytes, offset: int) -> None:
@@ -231,20 +231,20 @@ async def test_a_torn_write_is_written_over(bench: Bench, monkeypatch: pytest.Mo
 
     with monkeypatch.context() as patched:
         patched.setattr(disk, "write", tear)
-        await bench.list("BTC", "ETH", "SOL", "XRP")
+        await bench.arrive("BTC", "ETH", "SOL", "XRP")
     assert len(bench.path.read_bytes()) > bench.history.length
-    await bench.list("BTC")
+    await bench.arrive("BTC")
     assert len(bench.path.read_bytes()) == bench.history.length
     assert bench.told == [(100, 0, "found", "BTC-USD")]
 
 
 async def test_a_removed_file_is_begun_anew(bench: Bench) -> None:
     """The next change finds it gone, says so, and the listing after that writes all of it."""
-    await bench.list("BTC")
+    await bench.arrive("BTC")
     bench.path.unlink()
-    await bench.list("BTC", "ETH")
+    await bench.arrive("BTC", "ETH")
     assert "No such file" in bench.stats.instruments_problem
-    await bench.list("BTC", "ETH")
+    await bench.arrive("BTC", "ETH")
     assert [told[2:] for told in bench.told] == [("found", "BTC-USD"), ("found", "ETH-USD")]
 
 
@@ -258,5 +258,5 @@ async def test_overlapping_generations(bench: Bench) -> None:
     bench.log = InstrumentLog(bench.data, bench.stats, lambda: bench.now_ns, slowly)
     async with trio.open_nursery() as nursery:
         for _ in range(3):
-            nursery.start_soon(bench.list, "BTC", "ETH")
+            nursery.start_soon(bench.arrive, "BTC", "ETH")
     assert [told[2:] for told in bench.told] == [("found", "BTC-USD"), ("found", "ETH-USD")]

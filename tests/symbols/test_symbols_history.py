@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import attrs
@@ -89,6 +90,17 @@ def test_the_lines_are_plain() -> None:
     assert {line["kind"] for line in lines} == {
         *("found", "listed", "changed", "renamed", "delisted", "unseen", "listing")
     }
+
+
+def test_the_example_of_the_documentation() -> None:
+    """The lines shown are a history, and would be written so."""
+    text = (Path(__file__).parents[2] / "docs/symbols.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^```json\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    history = decode_history("coinbase", shown.encode())
+    assert (history.unreadable, history.lines) == ((), 4)
+    found, changed = history.changes
+    assert encode_listing([found], 1) + encode_listing([changed], 1) == shown.encode()
+    assert changed.fields == {"tick_size": (0.01, 0.1)}
 
 
 def test_one_symbol_through_its_names() -> None:

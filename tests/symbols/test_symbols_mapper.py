@@ -6,12 +6,21 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+import attrs
 import pytest
-from symbols_samples import MAPPING, listed, mapper_of
+from symbols_samples import MAPPING, RULES, listed, mapper_of
 
 from multilogger.errors import UnknownSymbol
 from multilogger.symbols.instruments import AssetClass, QuoteType, SymbolInfo
 
+PERPETUALS = """\
+symbol_mappings:
+  - {normalized: BTC-USD, base: BTC, quote: USD, quote_type: fiat, exchanges: {okx: BTC-USDT}}
+  - {normalized: BTC-USDT-PERP, base: BTC, quote: USDT, quote_type: stablecoin, asset_class: perpetual,
+     exchanges: {usdm: BTCUSDT, okx: BTC-USDT-SWAP}}
+  - {normalized: "BTC-USD:USD-PERP", base: BTC, quote: USD, quote_type: fiat, asset_class: perpetual,
+     exchanges: {kraken_futures: PF_XBTUSD}}
+"""
 COINBASE = [listed("coinbase", "BTC-USD", "BTC", "USD"), listed("coinbase", "ETH-BTC", "ETH", "BTC")]
 BINANCE = [listed("binance", "BTCUSDT", "BTC", "USDT"), listed("binance", "ETHBTC", "ETH", "BTC")]
 KRAKEN = [listed("kraken", "XBTUSD", "XBT", "USD"), listed("kraken", "XBTEUR", "XBT", "EUR")]
@@ -78,6 +87,49 @@ def test_to_exchange(tmp_path: Path) -> None:
     assert mapper.to_exchange("BTC-USDT", "binance") == "BTCUSDT"
     assert mapper.to_exchange("ETH-USD", "binance") == "ETHUSDT"
     assert mapper.to_exchange("ETH-BUSD", "binance") == "ETHBUSD"
+
+
+def test_to_exchange_with_a_listing(tmp_path: Path) -> None:
+    """What is listed under a name goes before an equivalent; what is not listed is no answer."""
+    mapper = mapper_of(tmp_path)
+    mapper.add([listed("binance", "BTCUSDT", "BTC", "USDT"), listed("binance", "ETHBUSD", "ETH", "BUSD")])
+    assert mapper.to_exchange("BTC-USD", "binance") == "BTCUSDT"
+    assert mapper.to_exchange("ETH-USD", "binance") == "ETHBUSD"  # the second one: the first is not listed
+    with pytest.raises(UnknownSymbol, match="binance has no ETH-USDT"):
+        mapper.to_exchange("ETH-USDT", "binance")
+    mapper.add([listed("binance", "BTCUSDT", "BTC", "USDT"), listed("binance", "BTCUSD", "BTC", "USD")])
+    assert mapper.to_exchange("BTC-USD", "binance") == "BTCUSD"
+    assert mapper.to_exchange("BTC-USDT", "binance") == "BTCUSDT"
+
+
+def test_perpetuals(tmp_path: Path) -> None:
+    """An entry may be of perpetuals: they are named, found and told from spot, listed or not."""
+    mapper = mapper_of(tmp_path, PERPETUALS + RULES)
+    perpetual = listed("usdm", "BTCUSDT", "BTC", "USDT", asset_class=AssetClass.PERPETUAL)
+    for _ in range(2):
+        assert mapper.to_exchange("BTC-USDT-PERP", "usdm") == "BTCUSDT"
+        assert mapper.to_exchange("BTC-USDT-PERP", "okx") == "BTC-USDT-SWAP"
+        assert mapper.to_exchange("BTC-USD", "okx") == "BTC-USDT"
+        assert mapper.normalize("okx", "BTC-USDT-SWAP") == "BTC-USDT-PERP"
+        assert mapper.normalize("kraken_futures", "PF_XBTUSD") == "BTC-USD:USD-PERP"
+        assert mapper.normalize("usdm", "BTCUSDT") == "BTC-USDT-PERP"
+        related = mapper.find_related("BTC-USDT-PERP")
+        assert set(names(related)) == {"usdm:BTCUSDT", "okx:BTC-USDT-SWAP", "kraken_futures:PF_XBTUSD"}
+        assert {info.asset_class for info in related} == {AssetClass.PERPETUAL}
+        assert mapper.are_equivalent("BTC-USDT-SWAP", "BTC-USD:USD-PERP")
+        assert mapper.are_equivalent("BTC-USDT-SWAP", "BTC-USDC-PERP")  # known by its form alone
+        assert not mapper.are_equivalent("BTC-USDT-SWAP", "BTC-USDC")
+        mapper.add([attrs.evolve(perpetual, normalized="BTC-USDT-PERP")])
+
+
+def test_a_contract_takes_the_mapped_name_of_its_asset(tmp_path: Path) -> None:
+    """A listing that says XBT is corrected in the names of contracts too."""
+    mapper = mapper_of(tmp_path, PERPETUALS + RULES)
+    odd = listed("kraken_futures", "PF_XBTUSD", "XBT", "USD", asset_class=AssetClass.PERPETUAL)
+    mapper.add([attrs.evolve(odd, normalized="XBT-USD:USD-PERP")])
+    assert mapper.normalize("kraken_futures", "PF_XBTUSD") == "BTC-USD:USD-PERP"
+    mapper.add([attrs.evolve(odd, normalized="PF_XBTUSD")])
+    assert mapper.normalize("kraken_futures", "PF_XBTUSD") == "PF_XBTUSD"
 
 
 def test_a_venues_own_name_of_an_asset_is_the_mapped_one(tmp_path: Path) -> None:

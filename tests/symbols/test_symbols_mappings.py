@@ -32,6 +32,8 @@ equivalence_rules:
 """
 E0 = "symbol_mappings[0].exchanges"
 Q = "equivalence_rules.quote_assets"
+BASE_AND_QUOTE = "its base and quote"
+PERP_WORDS = f"{BASE_AND_QUOTE}, and PERP"
 KEY_WORDS = "expected a key of lower-case letters, digits and _, got"
 SYMBOL_WORDS = "expected a venue symbol such as BTCUSDT, got"
 NUL_WORDS = (
@@ -116,6 +118,29 @@ def test_the_format() -> None:
                 'symbol_mappings[1].normalized: expected B-USD, its base and quote, got "BUSD"',
                 "symbol_mappings[2].normalized: A-USD stands in symbol_mappings[0] already",
             ],
+        ),
+        (
+            ENTRY.replace("A-USD", "A-USD-PERP").replace("fiat", "fiat, asset_class: perpetual") % "okx: A"
+            + SECOND.replace("B-USD", "B-USD:USD-PERP").replace("fiat", "fiat, asset_class: perpetual") % "",
+            [],
+        ),
+        (
+            ENTRY.replace("fiat", "fiat, asset_class: perpetual") % ""
+            + SECOND.replace("B-USD", "B-USD-PERP") % ""
+            + SECOND.replace("B", "C").replace("fiat", "fiat, asset_class: future") % "",
+            [
+                'symbol_mappings[2].asset_class: expected one of "spot", "perpetual", got "future"',
+                f'symbol_mappings[0].normalized: expected A-USD-PERP, {PERP_WORDS}, got "A-USD"',
+                f'symbol_mappings[1].normalized: expected B-USD, {BASE_AND_QUOTE}, got "B-USD-PERP"',
+            ],
+        ),
+        (
+            ENTRY % "okx: AUSD"
+            + ENTRY.removeprefix("symbol_mappings:\n")
+            .replace("A-USD", "A-USD-PERP")
+            .replace("fiat", "fiat, asset_class: perpetual")
+            % "okx: AUSD",
+            ["symbol_mappings[1].exchanges.okx: AUSD is perpetual here, but spot in symbol_mappings[0]"],
         ),
         (
             "symbol_mappings: []\nsymbol_mappings:\n  - {}\n",

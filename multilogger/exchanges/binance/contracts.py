@@ -3,11 +3,13 @@
 https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api/Exchange-Information
 (``GET /fapi/v1/exchangeInfo``; that of COIN-M is ``GET /dapi/v1/exchangeInfo``)::
 
-    {"symbols":[{"symbol":"BTCUSDT","pair":"BTCUSDT","contractType":"PERPETUAL","status":"TRADING",
-      "deliveryDate":4133404800000,"baseAsset":"BTC","quoteAsset":"USDT","marginAsset":"USDT","filters":[..]},
+    {"symbols":[
+      {"symbol":"BTCUSDT","pair":"BTCUSDT","contractType":"PERPETUAL","status":"TRADING",
+       "onboardDate":1569398400000,"deliveryDate":4133404800000,"baseAsset":"BTC","quoteAsset":"USDT",
+       "marginAsset":"USDT","filters":[..]},
       {"symbol":"BTCUSD_261225","pair":"BTCUSD","contractType":"CURRENT_QUARTER","contractStatus":"TRADING",
-       "deliveryDate":1798185600000,"contractSize":100,"baseAsset":"BTC","quoteAsset":"USD",
-       "marginAsset":"BTC","filters":[..]}, ..]}
+       "onboardDate":1766736000000,"deliveryDate":1798185600000,"contractSize":100,"baseAsset":"BTC",
+       "quoteAsset":"USD","marginAsset":"BTC","filters":[..]}, ..]}
 
 What kind of contract one is, its symbol tells: ``contractType`` is empty while one is delivered or not traded
 yet, and gets new words, such as ``TRADIFI_PERPETUAL``.
@@ -46,6 +48,7 @@ class _Listed(msgspec.Struct, rename="camel"):
     """Of USD-M."""
     contract_status: str = ""
     """Of COIN-M."""
+    onboard_date: int | None = None
     delivery_date: int | None = None
     contract_size: float | None = None
     """Of COIN-M: what a contract stands for, in quote currency."""
@@ -79,7 +82,9 @@ def read_contract(entry: object, exchange: ExchangeId) -> SymbolInfo:
         settle=settle,
         contract_size=listed.contract_size,
         contract_unit="" if listed.contract_size is None else quote,
-        expiry_ns=_expiry_ns(listed, kind),
+        # Perpetuals have a date in the year 2100.
+        expiry_ns=_time_ns(listed.delivery_date) if kind is AssetClass.FUTURES else None,
+        listed_ns=_time_ns(listed.onboard_date),
     )
 
 
@@ -137,9 +142,7 @@ def _delivery_ns(day: str | None) -> int | None:
         return None
 
 
-def _expiry_ns(listed: _Listed, kind: AssetClass) -> int | None:
-    """Return when a future is delivered; perpetuals have a date in the year 2100."""
-    if kind is AssetClass.PERPETUAL or listed.delivery_date is None:
-        return None
-    expiry_ns = epoch_ns(listed.delivery_date)
-    return expiry_ns if sane_time(expiry_ns) else None
+def _time_ns(millis: int | None) -> int | None:
+    """Return a time of a listing; None for what is none."""
+    time_ns = 0 if millis is None else epoch_ns(millis)
+    return time_ns if sane_time(time_ns) else None

@@ -11,7 +11,7 @@ import attrs
 from multilogger.batch import SymbolTable
 from multilogger.config import ExchangeConfig, one_of, whole
 from multilogger.errors import FrameError, ListingError
-from multilogger.exchanges.base import Allowance, Exchange, Limits, Services, TradeHistory, TradeIds
+from multilogger.exchanges.base import Allowance, Exchange, Limits, Services, TradeHistory
 from multilogger.exchanges.binance.contracts import distinct, name_by_form, read_contract, symbol_by_name
 from multilogger.exchanges.binance.futures_adapter import FuturesAdapter
 from multilogger.exchanges.binance.futures_market import FuturesMarket
@@ -33,7 +33,7 @@ from multilogger.exchanges.binance.messages import SPECS, AggTradeData, event_of
 from multilogger.exchanges.binance.streams import Kinds
 from multilogger.exchanges.fields import convert, epoch_ns, sane_time, sane_value, unnamed
 from multilogger.exchanges.listing import decode_listing, read_entries
-from multilogger.records import MarketData, Side, Trade
+from multilogger.records import Flag, MarketData, Side, Trade
 from multilogger.stats import ExchangeStats
 from multilogger.symbols.instruments import SymbolInfo
 
@@ -52,7 +52,6 @@ _HISTORIES: Final = {
     "aggTrade": TradeHistory(max_age_secs=_DAY_SECS),
     "trade": TradeHistory(by_id=False),
 }
-_IDS: Final = {"aggTrade": TradeIds.CONTIGUOUS, "trade": TradeIds.SUSPECTED}
 _TRADE_FIELDS: Final = frozenset({"e", "s", "p", "q", "T", "m"})
 _QUOTES_FIELDS: Final = frozenset({"e", "s", "b", "a", "T"})
 _KIND: Final = re.compile(r"@(\w+)")
@@ -95,7 +94,6 @@ class BinanceFutures(Exchange):
         self._markets: dict[str, FuturesMarket] = {}
         self._names: dict[str, str] = {}
         self._listed: dict[str, str] = {}
-        self.trade_ids = _IDS[self._trades]
         self.history = _HISTORIES[self._trades]
 
     @property
@@ -149,7 +147,7 @@ class BinanceFutures(Exchange):
         return self._names.get(symbol) or name_by_form(symbol)
 
     def venue_symbol(self, normalized: str) -> str:
-        """Return the listed symbol of that name, else what it would be here; itself if it is no contract's."""
+        """Return the listed symbol of that name, else what it would be; itself if it is no contract's."""
         return self._listed.get(normalized) or symbol_by_name(normalized, self.perpetual)
 
     def create_adapter(self, symbols: SymbolTable, stats: ExchangeStats) -> FuturesAdapter:
@@ -157,15 +155,19 @@ class BinanceFutures(Exchange):
         return FuturesAdapter(symbols, stats, self._markets, legs=self.kinds, other=self.other_market)
 
     def parse_trade_data(self, raw: bytes, recv_ns: int = 0) -> list[Trade]:
-        """Return the trade in an ``aggTrade`` or ``trade`` frame: of this market, and of the order book."""
+        """Return the trade in an ``aggTrade`` or ``trade`` frame of this market.
+
+        One that was not made in the order book is ``SUSPECT``.
+        """
         kind, event = event_of(raw)
         if kind not in ("trade", "aggTrade"):
             return []
         data = convert(event, FuturesTradeData if kind == "trade" else FuturesAggTradeData, SPECS[kind])
-        if data.st == self.other_market or data.X != MARKET:
+        if data.st == self.other_market:
             return []
+        flags = Flag.LIVE if data.X == MARKET else Flag.SUSPECT
         rest = unnamed(event, _TRADE_FIELDS | {"t" if kind == "trade" else "a"})
-        return [trade_of(data, self.id, symbol_of(event), recv_ns=recv_ns, rest=rest)]
+        return [trade_of(data, self.id, symbol_of(event), recv_ns=recv_ns, flags=flags, rest=rest)]
 
     def parse_market_data(self, raw: bytes, recv_ns: int = 0) -> list[MarketData]:
         """Return the quotes in a ``bookTicker`` frame.

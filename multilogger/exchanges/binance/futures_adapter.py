@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from multilogger.batch import NO_ORDER, RowBuffer, SymbolTable
 from multilogger.exchanges.binance.futures_market import Carried, FuturesMarket
@@ -16,8 +17,11 @@ from multilogger.exchanges.binance.futures_messages import (
 from multilogger.exchanges.binance.messages import MOST_ID, absurd_trade
 from multilogger.exchanges.binance.streams import Kinds, Stream, StreamAdapter
 from multilogger.exchanges.fields import FIRST_NS, LAST_NS, MICROSECONDS, MOST, UNREADABLE, ignore, refuse
+from multilogger.records import Flag
 from multilogger.stats import ExchangeStats
 from multilogger.tables import MD, TRADES
+
+_OFF_BOOK: Final = int(Flag.SUSPECT)
 
 
 class FuturesAdapter(StreamAdapter[Carried]):
@@ -62,8 +66,8 @@ class FuturesAdapter(StreamAdapter[Carried]):
         except UNREADABLE:
             self._refuse(frame, stream.kind)
             return
-        if data.st == self._other or data.X != MARKET:
-            ignore(self._stats, "other market" if data.st == self._other else "off-book trade")
+        if data.st == self._other:
+            ignore(self._stats, "other market")
             return
         trade_id, price, size, time = data.t, data.p, data.q, data.T
         time_ns = time * 1_000_000 if time < MICROSECONDS else time * 1_000
@@ -71,17 +75,20 @@ class FuturesAdapter(StreamAdapter[Carried]):
         if not (sane and 0 <= trade_id < MOST_ID):
             refuse(self._stats, absurd_trade(price, size, trade_id), frame)
             return
-        side = 0 if data.m else 1
-        last = (price, size, side)
-        carried = stream.market
-        tape = carried.own
-        if trade_id > tape.trade_id or time_ns > tape.time_ns:
-            tape.trade_id, tape.time_ns, tape.last = trade_id, time_ns, last
-            tape = carried.market
+        side, flags = 0 if data.m else 1, 0
+        if data.X == MARKET:
+            last, carried = (price, size, side), stream.market
+            tape = carried.own
             if trade_id > tape.trade_id or time_ns > tape.time_ns:
                 tape.trade_id, tape.time_ns, tape.last = trade_id, time_ns, last
+                tape = carried.market
+                if trade_id > tape.trade_id or time_ns > tape.time_ns:
+                    tape.trade_id, tape.time_ns, tape.last = trade_id, time_ns, last
+        else:
+            # Its price is not the market's.
+            flags = _OFF_BOOK
         rows.trades += TRADES.pack(
-            stream.number, 0, time_ns, recv_ns, trade_id, price, size, NO_ORDER, NO_ORDER, side
+            stream.number, flags, time_ns, recv_ns, trade_id, price, size, NO_ORDER, NO_ORDER, side
         )
 
     def _quotes(self, frame: bytes, stream: Stream[Carried], recv_ns: int, rows: RowBuffer) -> None:

@@ -57,8 +57,8 @@ class FuturesMarket(Tape):
         if time_ns > self.update_ns:
             # The exchange counts anew.
             self.recent.clear()
-            self.recent.append((update, last))
             self.update, self.update_ns = update, time_ns
+        self.recent.append((update, last))
         return last
 
 

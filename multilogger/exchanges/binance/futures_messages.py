@@ -10,8 +10,9 @@ https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-
      "b":"64009.9","B":"3","a":"64010.0","A":"2","T":1795341600099,"E":1795341600101,"st":1}}
 
 ``T`` is the time in the matching engine, ``E`` that of the message. ``st`` says whose event it is: 1 USD-M,
-2 COIN-M; messages of before 2026 lack it. ``@trade`` is undocumented: its ``X`` tells trades of the order book
-(``MARKET``) from what insurance fund and automatic deleveraging settle beside it, at prices of their own.
+2 COIN-M; messages of before 2026 lack it. ``@trade`` is undocumented: its ``X`` tells trades of the order
+book (``MARKET``) from what insurance fund and automatic deleveraging settle beside it, at prices of their
+own. Those are not in ``aggTrade``, nor in the REST API's past trades.
 """
 
 from __future__ import annotations

@@ -102,9 +102,13 @@ class PastTrades:
     async def span(self, symbol: str, first: int, last: int) -> list[Trade]:
         """Fetch the page of a span of ids with the highest of them, or the lowest if these are void.
 
+        Where nothing takes ids it is what the newest trades have of the span.
+
         Raises:
             RestError: the exchange did not answer, or not as documented.
         """
+        if not self.source.by_id:
+            return [trade for trade in await self.newest(symbol) if first <= trade.trade_id <= last]
         highest = max(first, last - _PAGE + 1)
         page = await self._from(symbol, highest, last)
         return page or (await self._from(symbol, first, highest - 1) if first < highest else [])

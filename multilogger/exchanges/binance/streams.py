@@ -202,7 +202,7 @@ class StreamAdapter(abc.ABC, Generic[M]):
         if symbol not in self._awaited:
             # Another leg has refused it already, or it was let go.
             return []
-        self._forget(symbol)
+        del self._awaited[symbol]
         others = [leg for leg in self._legs if leg != kinds]
         frames = tuple(self._encode("UNSUBSCRIBE", [symbol], leg, next(self._ids)) for leg in others)
         return [Rejected((symbol,), reason), *([Send(frames)] if frames else [])]

@@ -246,8 +246,6 @@ class KrakenAdapter:
             events.extend(self._answer(message))
             return
         channel = message.get("channel")
-        if not isinstance(channel, str):
-            raise FrameError("missing field")
         if channel == TRADE:
             self._trades(frame, recv_ns, rows)
         elif channel == TICKER:
@@ -255,7 +253,7 @@ class KrakenAdapter:
         elif channel == "status":
             events.extend(self._status(message))
         elif channel != "heartbeat":
-            ignore(self._stats, channel)
+            ignore(self._stats, channel if channel and isinstance(channel, str) else "unknown frame")
 
     def _answer(self, message: dict[str, Any]) -> list[Event]:
         events = self._subscriptions.answer(message)
@@ -280,7 +278,7 @@ class KrakenAdapter:
         if stage:
             ignore(self._stats, "upcoming maintenance")
         elif system != _ONLINE:
-            ignore(self._stats, f"status {system}")
+            ignore(self._stats, f"status {system}" if isinstance(system, str) else "status")
         return []
 
 

@@ -134,7 +134,8 @@ class Kraken(Exchange):
     def parse_trade_data(self, raw: bytes, recv_ns: int = 0) -> list[Trade]:
         """Return the trades in a message of the channel ``trade``."""
         flags, entries = channel_entries(raw, TRADE)
-        return [trade_of(entry, recv_ns=recv_ns, flags=flags) for entry in entries]
+        trades = [trade_of(entry, recv_ns=recv_ns, flags=flags) for entry in entries]
+        return sorted(trades, key=lambda trade: trade.trade_id) if flags else trades
 
     def parse_market_data(self, raw: bytes, recv_ns: int = 0) -> list[MarketData]:
         """Return the tickers in a message of the channel ``ticker``.

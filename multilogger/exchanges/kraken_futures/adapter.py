@@ -44,10 +44,12 @@ from multilogger.exchanges.kraken_futures.messages import (
 from multilogger.exchanges.kraken_futures.subscribing import Product, Subscriber
 from multilogger.records import Flag
 from multilogger.stats import ExchangeStats
-from multilogger.tables import MD, TRADES
+from multilogger.tables import MD, NANOS_PER_SECOND, TRADES
 
 _PINGS: Final = tuple(f'{{"event":"{event}","feed":"heartbeat"}}' for event in ("subscribe", "unsubscribe"))
 """The API answers no ping in JSON; of all requests that it answers these cost the least."""
+_AGAIN_NS: Final = 10 * NANOS_PER_SECOND
+"""A product's trades are asked for once more at most this often: nobody promises that their numbers never jump."""
 
 
 class KrakenFuturesAdapter:
@@ -78,6 +80,8 @@ class KrakenFuturesAdapter:
         self._subscriber = Subscriber(("trade", md_stream), stats)
         self._products = self._subscriber.products
         self._pings = cycle(_PINGS)
+        self._missed: dict[str, Product] = {}
+        """Products whose trades are to be asked for once more."""
         self._feeds: dict[str, Callable[[dict[str, Any], bytes, int, RowBuffer], None]] = {
             "trade": self._any_trade,
             "trade_snapshot": self._snapshot,
@@ -116,6 +120,8 @@ class KrakenFuturesAdapter:
                     self._uncommon(frame, recv_ns, rows, events)
             except FrameError as error:
                 refuse(self._stats, error.reason, frame)
+        if self._missed:
+            events += self._ask_for_missed(recv_ns)
         return events
 
     # The hot path: False says that the frame is something else, or not what it should be.
@@ -151,8 +157,14 @@ class KrakenFuturesAdapter:
         price, size, time_ns = data.price, data.qty, data.time * NANOS_PER_MILLISECOND
         if not (0 < price < MOST and 0 < size < MOST and FIRST_NS <= time_ns < LAST_NS):
             raise FrameError(absurd_trade(price, size))
+        seq = sequence_of(data.seq)
         if data.type != BLOCK:
-            product.market.note(sequence_of(data.seq), time_ns, price, size, side)
+            product.market.note(seq, time_ns, price, size, side)
+        if seq > product.seq:
+            if 0 < product.seq < seq - 1 and not flags:
+                product.missed_from = product.missed_from or product.seq + 1
+                self._missed[product.symbol] = product
+            product.seq = seq
         rows.trades += TRADES.pack(
             product.number, flags, time_ns, recv_ns, trade_id, price, size, NO_ORDER, NO_ORDER, side
         )
@@ -161,17 +173,20 @@ class KrakenFuturesAdapter:
         last, bid, ask, time_ns = data.last, data.bid, data.ask, data.time * NANOS_PER_MILLISECOND
         if not (0 < last < MOST and 0 < bid < MOST and 0 < ask < MOST and FIRST_NS <= time_ns < LAST_NS):
             raise FrameError(absurd_ticker(last, time_ns))
-        market = product.market
-        volume = self._volume(data, market)
-        flags = 0 if product.ticked else Flag.REPLAYED
-        product.ticked = True
-        side = market.ticker_side(last)
-        if side is None or not volume:
+        market, told = product.market, (time_ns, last, bid, ask)
+        volume, side = self._volume(data, market), market.ticker_side(last)
+        # The first ticker of a subscription tells the past: perhaps what was recorded before it.
+        first, product.ticked = not product.ticked, True
+        if first and told == market.ticker:
+            self._stats.duplicates += 1
+        elif side is None or not volume:
             ignore(self._stats, "ticker before the first trade")
-        elif flags and time_ns < market.time_ns:
+        elif first and time_ns < market.time_ns:
             # Which trade was its last one is not known any more.
             ignore(self._stats, "first ticker older than the last trade")
         else:
+            flags = Flag.REPLAYED if first and market.ticker is None else 0
+            market.ticker = told
             rows.md += MD.pack(product.number, flags, time_ns, recv_ns, last, volume, bid, ask, side)
 
     def _pack_quotes(self, data: QuoteData, product: Product, recv_ns: int, rows: RowBuffer) -> None:
@@ -234,11 +249,28 @@ class KrakenFuturesAdapter:
             return
         if not entries:
             ignore(self._stats, "trade_snapshot without trades")
+        oldest = 0
         for entry in entries:
             try:
-                self._pack_trade(fill_of(entry), product, Flag.REPLAYED, recv_ns, rows)
+                fill = fill_of(entry)
+                oldest = oldest or sequence_of(fill.seq)
+                self._pack_trade(fill, product, Flag.REPLAYED, recv_ns, rows)
             except FrameError as error:
                 refuse(self._stats, error.reason, frame)
+        if 0 < product.missed_from < oldest:
+            ignore(self._stats, "missed trades older than the trade_snapshot")
+        product.missed_from = 0
+
+    def _ask_for_missed(self, recv_ns: int) -> list[Event]:
+        """Ask for trades whose numbers were left out: a subscription that begins anew brings the last 100."""
+        events: list[Event] = []
+        for product in list(self._missed.values()):
+            if not 0 <= recv_ns - product.asked_ns < _AGAIN_NS:
+                del self._missed[product.symbol]
+                if self._products.get(product.symbol) is product:
+                    product.asked_ns = recv_ns
+                    events += self._subscriber.ask_again(product.symbol)
+        return events
 
     def _product(self, name: str) -> Product | None:
         """Return a subscribed product; what is not subscribed is counted."""

@@ -96,12 +96,14 @@ TICKER_SPEC: Final[Spec] = (*QUOTE_SPEC, ("time", int, "bad time"), ("last", flo
 
 @attrs.define(eq=False)
 class FuturesMarket(Market):
-    """What is known of a product's last trade, and when that was."""
+    """What is known of a product's last trade, when that was, and its newest ticker."""
 
     seq: int = 0
     """Of the last trade; 0 where it told none."""
     time_ns: int = 0
     """Exchange time of the last trade, nanoseconds since the epoch."""
+    ticker: tuple[int, float, float, float] | None = None
+    """Time, last price and quotes of the newest ticker that became a row; None before the first."""
 
     def note(self, seq: int, time_ns: int, price: float, size: float, side: int) -> None:
         """Take a trade for the last one, unless it is older: sent late, again, or by the slower connection.

@@ -9,6 +9,10 @@ order of the request: ``subscribed`` names it, an ``alert`` in prose most often 
 
 So one request is under way at a time. Where an answer names none of its products, halves of those without an
 answer are asked for until one is alone: it is meant then.
+
+A subscription that stands may be asked for once more, and begins anew, with the newest trades::
+
+    {"event":"alert","message":"Already subscribed to feed, re-requesting"}
 """
 
 from __future__ import annotations
@@ -45,6 +49,20 @@ class Product:
     """Feeds that are not confirmed yet."""
     ticked: bool = False
     """Whether its first ticker, which tells the past, has come."""
+    seq: int = 0
+    """The highest number of its trades; 0 before the first, or where they have none."""
+    missed_from: int = 0
+    """The first number that was left out, until its trades are asked for; 0 if none was."""
+    asked_ns: int = 0
+    """When they were last asked for once more, nanoseconds since the epoch."""
+
+
+@attrs.frozen
+class _Request:
+    feed: str
+    symbols: tuple[str, ...]
+    again: bool = False
+    """Whether a subscription that stands is to begin anew."""
 
 
 class Subscriber:
@@ -63,7 +81,7 @@ class Subscriber:
         self._feed = ""
         self._unanswered: dict[str, None] = {}
         """Symbols of the request under way."""
-        self._waiting: deque[tuple[str, tuple[str, ...]]] = deque()
+        self._waiting: deque[_Request] = deque()
 
     @property
     def asking(self) -> bool:
@@ -80,8 +98,13 @@ class Subscriber:
         for symbol, (number, market) in zip(symbols, numbered, strict=True):
             product = Product(symbol, number, market, set(self._feeds))
             self.products[symbol] = self.products[symbol.upper()] = product
-        self._waiting.extend((feed, tuple(symbols)) for feed in self._feeds)
+        self._waiting.extend(_Request(feed, tuple(symbols)) for feed in self._feeds)
         return [] if self.asking else self._next()
+
+    def ask_again(self, symbol: str) -> list[Event]:
+        """Ask once more for the first feed of a product, which stands; by itself, as no answer names it."""
+        self._waiting.append(_Request(self._feeds[0], (symbol,), again=True))
+        return self._go_on()
 
     def end(self, symbols: Sequence[str]) -> list[str]:
         """Return the requests that end subscriptions, and what was waiting for an answer to one of them."""
@@ -127,11 +150,13 @@ class Subscriber:
         if len(self._unanswered) > 1:
             half = len(self._unanswered) // 2
             symbols = tuple(self._unanswered)
-            self._waiting.extendleft([(self._feed, symbols[half:]), (self._feed, symbols[:half])])
+            halves = (_Request(self._feed, symbols[half:]), _Request(self._feed, symbols[:half]))
+            self._waiting.extendleft(halves)
             self._unanswered.clear()
             return self._go_on()
-        only = tuple(self._unanswered)
-        return self._confirm(self._feed, only) if _STANDS in plain else self._reject(only, words)
+        (only,) = self._unanswered
+        stands = _STANDS in plain or self._feed not in self.products[only].missing
+        return self._confirm(self._feed, (only,)) if stands else self._reject((only,), words)
 
     def _reject(self, symbols: tuple[str, ...], reason: str) -> list[Event]:
         for symbol in symbols:
@@ -158,8 +183,10 @@ class Subscriber:
     def _next(self) -> list[str]:
         """Begin with what waits; what was ended or confirmed meanwhile is not asked for."""
         while self._waiting:
-            self._feed, symbols = self._waiting.popleft()
-            wanted = [it for it in symbols if it in self.products and self._feed in self.products[it].missing]
+            request = self._waiting.popleft()
+            self._feed = request.feed
+            known = [it for it in request.symbols if it in self.products]
+            wanted = [it for it in known if request.again or self._feed in self.products[it].missing]
             if wanted:
                 self._unanswered = dict.fromkeys(wanted)
                 return [_encode("subscribe", self._feed, wanted)]

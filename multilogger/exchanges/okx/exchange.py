@@ -43,8 +43,8 @@ from multilogger.symbols.instruments import SymbolInfo
 _PATH: Final = "/ws/v5/public"
 _BUSINESS: Final = "business"
 """The last part of the path that has ``trades-all``."""
-_TRADE_FIELDS: Final = frozenset((*(name for name, _, _ in TRADE_SPEC), "instId"))
-_TICKER_FIELDS: Final = frozenset({"instId", "last", "bidPx", "askPx", "ts"})
+_TRADE_FIELDS: Final = frozenset(name for name, _, _ in TRADE_SPEC)
+_TICKER_FIELDS: Final = frozenset({"last", "bidPx", "askPx", "ts"})
 _OPTION: Final = "OPTION"
 
 _are_types: Final = Expect(
@@ -79,8 +79,8 @@ class Okx(Exchange):
         messages_per_second=3.0,
         # 480 requests an hour; pings are none of them, but counted here as well: 180.
         messages_per_connection=(Allowance(480, 3600.0),),
-        # 3 a second and IP.
-        connects=(Allowance(2, 1.0),),
+        # 3 a second and IP; spread, since some take longer to arrive than others.
+        connects=(Allowance(2, 1.0), Allowance(1, 0.5)),
         # 20 in 2 seconds and IP, of each endpoint.
         rest=(Allowance(16, 2.0),),
         # Without anything to say for 30 s the exchange hangs up.

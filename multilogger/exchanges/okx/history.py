@@ -28,7 +28,7 @@ from multilogger.records import Flag, Trade
 
 HISTORY: Final = TradeHistory(page=100, max_age_secs=90 * 86400.0)
 NEWEST: Final = 500
-_FIELDS: Final = frozenset((*(name for name, _, _ in TRADE_SPEC), "instId"))
+_FIELDS: Final = frozenset(name for name, _, _ in TRADE_SPEC)
 _TOO_MANY: Final = "50011"
 _PAUSE_SECS: Final = 2.0
 """All allowances are so much in two seconds."""

@@ -10,20 +10,31 @@ from multilogger.simulator.market import Cascade
 
 
 @attrs.define(eq=False)
-class BinanceClient(Client):
-    """A connection, and what its client can know of the last trades."""
+class StreamClient(Client):
+    """A connection to any of Binance's markets."""
 
     combined: bool = True
     """Whether messages are wrapped with their stream's name."""
     unit_ns: int = messages.MILLISECOND
+    late: set[str] = attrs.field(factory=set)
+    """Symbols that somebody had been told of before this client asked for them."""
+
+    def awaits_trades(self, symbol: str) -> bool:
+        """Return whether it has subscribed a symbol's trades."""
+        stem = symbol.lower()
+        return f"{stem}@trade" in self.topics or f"{stem}@aggTrade" in self.topics
+
+
+@attrs.define(eq=False)
+class BinanceClient(StreamClient):
+    """A connection to the spot market, and what its client can know of the last trades."""
+
     sides: dict[str, bool] = attrs.field(factory=dict)
     """Whether the aggressor of the last trade sent bought, by symbol."""
     prices: dict[str, float] = attrs.field(factory=dict)
     """Price of the last ticker sent, by symbol."""
     last: dict[str, tuple[str, str]] = attrs.field(factory=dict)
     """Price and size of the last trade sent, by symbol."""
-    late: set[str] = attrs.field(factory=set)
-    """Symbols that somebody had been told of before this client asked for them."""
 
     def side(self, cascade: Cascade) -> bool | None:
         """Return the side a recorder gives a ticker: of the last trade it got, else by the tick rule."""
@@ -39,6 +50,4 @@ class BinanceClient(Client):
 
         One that comes back may have kept what its earlier connection told, or not. A trade settles that.
         """
-        stem = symbol.lower()
-        awaits_trades = f"{stem}@trade" in self.topics or f"{stem}@aggTrade" in self.topics
-        return symbol in self.late and symbol not in self.last and awaits_trades
+        return symbol in self.late and symbol not in self.last and self.awaits_trades(symbol)

@@ -6,19 +6,23 @@ Source: binance-spot-api-docs, ``web-socket-streams.md``, "Live Subscribing/Unsu
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
-from multilogger.simulator.binance.client import BinanceClient
+from multilogger.simulator.binance.client import StreamClient
 from multilogger.simulator.venue import Venue
 
-_MAX_STREAMS: Final = 1024
+S = TypeVar("S", bound=StreamClient)
+
 _METHODS: Final = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
 
 
-class BinanceRequests(Venue[BinanceClient]):
+class BinanceRequests(Venue[S], Generic[S]):
     """The part of a venue that answers requests; topics are stream names."""
 
-    def receive(self, client: BinanceClient, text: str) -> None:
+    most_streams: ClassVar[int] = 1024
+    """Of a connection."""
+
+    def receive(self, client: S, text: str) -> None:
         """Answer a request by its method."""
         try:
             request = json.loads(text)
@@ -39,14 +43,14 @@ class BinanceRequests(Venue[BinanceClient]):
             self._property(client, method, params, number)
         elif not isinstance(params, list) or not all(isinstance(stream, str) for stream in params):
             self._error(client, 2, "Invalid request: params must be a list of strings", number)
-        elif method == "SUBSCRIBE" and len({*client.topics, *params}) > _MAX_STREAMS:
+        elif method == "SUBSCRIBE" and len({*client.topics, *params}) > self.most_streams:
             self._error(client, 4, "Too many subscriptions", number)
         else:
             for stream in params:
                 (self.subscribe if method == "SUBSCRIBE" else self.unsubscribe)(client, stream)
             self._result(client, None, number)
 
-    def _property(self, client: BinanceClient, method: str, params: Any, number: Any) -> None:
+    def _property(self, client: S, method: str, params: Any, number: Any) -> None:
         match method, params:
             case "GET_PROPERTY", ["combined"]:
                 self._result(client, client.combined, number)
@@ -58,10 +62,10 @@ class BinanceRequests(Venue[BinanceClient]):
             case _:
                 self._error(client, 0, "Unknown property", number)
 
-    def _result(self, client: BinanceClient, result: Any, number: Any) -> None:
+    def _result(self, client: S, result: Any, number: Any) -> None:
         self.send(client, _encoded({"result": result, "id": number}))
 
-    def _error(self, client: BinanceClient, code: int, words: str, number: Any) -> None:
+    def _error(self, client: S, code: int, words: str, number: Any) -> None:
         self.send(client, _encoded({"error": {"code": code, "msg": words}, "id": number}))
 
 

@@ -1,0 +1,289 @@
+"""Gaps in trades whose ids have no order: filled by a page of the exchange's newest trades, if it spans them.
+
+No id tells what is missing. But a page has every trade from its oldest on, up to when it was made. So if it
+goes back to a trade that was known before the gap, and on to one that was recorded behind it, nothing is
+missing in between once the page is recorded::
+
+        known before     gap                       recorded live
+      ──────────K──────┤░░░░░░░░░░░░░░░░░░░├────────────L────────▶
+           └──────────────── page ──────────────────────┘
+
+What is older than the page stays a gap. A page that ends before L was made too early, or comes from a cache:
+another one is asked for, and joined to it by the trades that both have. Of a market that is quiet no L comes:
+then time decides, for no answer is older than :data:`~multilogger.quality.recorded.STALE_SECS`.
+
+Trades are compared by their ids alone, and never by the exchange's clock and ours.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import attrs
+import numpy as np
+
+from multilogger.notes import CoverageNote, CoverageState, closed
+from multilogger.quality.recent_ids import Ids, RecentIds
+from multilogger.quality.recorded import SLACK_NS, STALE_SECS, Recorded
+from multilogger.quality.words import Words
+from multilogger.records import Flag
+from multilogger.tables import NANOS_PER_SECOND, TRADES, Array
+
+ALIVE_SECS: Final = 1.0
+"""A trade that comes so long after a connection began to carry its symbol came by that connection."""
+CLOCKS_NS: Final = 600 * NANOS_PER_SECOND
+"""Trades of a page that are older by more than this than what is asked for were missed by nobody: they are
+from before the recording. So much the exchange's clock may have been wrong."""
+MOST_LIVE: Final = 2_000
+"""Trades that a page is looked through for: twice as many as the longest page has."""
+_MOST_GAPS: Final = 32
+"""Of a symbol; the oldest ones are left as they are."""
+_SENT_AGAIN: Final = int(Flag.BACKFILLED | Flag.REPLAYED)
+_NEVER: Final = -(1 << 62)
+
+
+@attrs.frozen(eq=False)
+class Page:
+    """The newest trades of a symbol, as the exchange gave them, in any order."""
+
+    ids: Ids
+    times: Array
+    """Event times, i8."""
+    asked: float
+    """When it was asked for, in the book's seconds."""
+    cut: bool
+    """Whether there may be older trades than it has room for."""
+
+    @property
+    def oldest_ns(self) -> int:
+        """The lowest event time."""
+        return int(self.times.min())
+
+    @property
+    def newest_ns(self) -> int:
+        """The highest event time."""
+        return int(self.times.max())
+
+    def reaches(self, known: Array) -> bool:
+        """Return whether it has all trades behind the newest of those that are ``known``.
+
+        Trades of the same time may be in any order, so those at the cut tell nothing.
+        """
+        if not known.any():
+            return False
+        return not self.cut or int(self.times[known].max()) > self.oldest_ns
+
+
+@attrs.define(eq=False)
+class Missed:
+    """A gap that may yet be filled."""
+
+    note: CoverageNote
+    """As it was said."""
+    start_ns: int
+    """Of a gap since the end of the last run it is when all symbols' gap began, sooner than its own."""
+    end_ns: int
+    heard_ns: int
+    """What was known by then is from before the gap."""
+    known_ns: int
+    """Event time of the newest trade that was known when it ended, as far as is known; 0 if none was."""
+    since: float
+    """Since when the symbol is carried again, in the book's seconds."""
+    live: deque[int] = attrs.field(factory=lambda: deque(maxlen=MOST_LIVE))
+    """Ids of trades that were recorded live since."""
+    linked: Ids | None = None
+    """Trades of the newest page so far: what is before them is decided."""
+    linked_ns: int = 0
+    """Event time of the newest of these."""
+    lost: list[tuple[int, int]] = attrs.field(factory=list)
+    """Intervals that no page has."""
+    whole_ns: int | None = None
+    """From when on nothing is missed, if pages go back to before the gap."""
+    filled_ns: int | None = None
+    """Event time of the first trade that was missed and a page has had; None while there is none."""
+
+    def is_joined(self, page: Page) -> bool:
+        """Return whether a page ends behind the gap."""
+        if self.live:
+            return bool(np.isin(page.ids, np.fromiter(self.live, np.uint64, len(self.live))).any())
+        return page.asked >= self.since + STALE_SECS
+
+    def link(self, page: Page, fresh: Array, before: Array) -> Array:
+        """Join a page that is not empty to what is known; return which of its trades may have been missed.
+
+        Args:
+            page: what the exchange gave.
+            fresh: which of its trades are not known.
+            before: which were known before the gap.
+        """
+        if self.linked is not None:
+            before = np.isin(page.ids, self.linked)
+            if page.newest_ns < self.linked_ns:
+                # An older one, from a cache.
+                older: Array = page.times >= self.start_ns - CLOCKS_NS
+                return older
+        from_ns = _NEVER
+        if page.reaches(before):
+            from_ns = int(page.times[before].max())
+            self.whole_ns = from_ns if self.linked is None else self.whole_ns
+        elif self.linked is not None:
+            self.lose(self.linked_ns, page.oldest_ns + 1)
+        elif self.known_ns:
+            self.lost.append((self._unreached_ns(page.oldest_ns), page.oldest_ns + 1))
+        else:
+            from_ns = self.start_ns
+            if page.cut and page.oldest_ns > from_ns - CLOCKS_NS:
+                self.lost.append((from_ns, max(from_ns, page.oldest_ns) + SLACK_NS))
+        times = page.times[fresh & (page.times >= from_ns)]
+        if len(times):
+            oldest_ns = int(times.min())
+            self.filled_ns = oldest_ns if self.filled_ns is None else min(oldest_ns, self.filled_ns)
+        self.linked, self.linked_ns = page.ids, page.newest_ns
+        may_be: Array = page.times >= from_ns - CLOCKS_NS
+        return may_be
+
+    def _unreached_ns(self, oldest_ns: int) -> int:
+        """Return since when trades are missed of which the oldest that a page has is the first known one.
+
+        By the clocks a page may begin before the gap, and all the same not go back to what was known before.
+        """
+        if self.start_ns <= oldest_ns:
+            return self.start_ns
+        return max(self.start_ns - CLOCKS_NS, min(self.known_ns, oldest_ns - SLACK_NS))
+
+    def lose(self, start_ns: int, end_ns: int) -> None:
+        """Take note that no page has what is between two times, the first of them from within the gap.
+
+        By the clocks it may be from behind it: then it is the gap's end that is missing.
+        """
+        start_ns = min(start_ns, self.end_ns - SLACK_NS)
+        self.lost.append((start_ns, max(end_ns, start_ns + SLACK_NS)))
+
+
+class Overlaps:
+    """The gaps in the trades of one exchange that a page may fill.
+
+    Args:
+        words: takes what is to be said.
+        seconds: the time, as in :attr:`~multilogger.quality.recorded.Recorded.since`.
+    """
+
+    def __init__(self, words: Words, seconds: Callable[[], float]) -> None:
+        self.trades: RecentIds | None = None
+        """The trades that are known; without it nothing is ever asked for."""
+        self._words = words
+        self._seconds = seconds
+        self._missed: dict[int, list[Missed]] = {}
+        self._stops: dict[int, int] = {}
+        """Since when a symbol was not recorded at the start of the program."""
+
+    @property
+    def newest(self) -> dict[int, Missed]:
+        """The newest gap of each symbol that has any, by its number."""
+        return {number: each[-1] for number, each in self._missed.items()}
+
+    def stopped(self, number: int, since_ns: int) -> None:
+        """Take note that an earlier run recorded a symbol until some time."""
+        self._stops[number] = since_ns
+
+    def resumed(self, it: Recorded) -> None:
+        """Take note that a symbol's trades are recorded again, if there was a gap in them."""
+        note, it.trades.missed = it.trades.missed, None
+        heard_ns = it.heard_ns
+        if it.trades.gap is None:
+            it.heard_ns = None
+        if self.trades is not None and note is not None and note.end_ns is not None:
+            missed = Missed(
+                note,
+                min(note.start_ns, self._stops.pop(it.number, note.start_ns)),
+                note.end_ns,
+                note.start_ns if heard_ns is None else heard_ns,
+                self.trades.last_ns(it.number),
+                self._seconds(),
+            )
+            self._missed[it.number] = [*self._missed.get(it.number, ()), missed][-_MOST_GAPS:]
+
+    def adopt(self, number: int, note: CoverageNote, before: Ids) -> None:
+        """Take over a gap that an earlier run has noted, and did not live to fill.
+
+        Args:
+            number: of the symbol.
+            note: on the gap, which has an end.
+            before: trades on disk that are certainly from before it.
+        """
+        if self.trades is not None and note.end_ns is not None:
+            missed = Missed(note, note.start_ns, note.end_ns, 0, note.start_ns, self._seconds())
+            missed.linked, missed.linked_ns = before, note.start_ns
+            self._missed[number] = [*self._missed.get(number, ()), missed][-_MOST_GAPS:]
+
+    def came(self, trades: Array) -> None:
+        """Take note of trades that were kept."""
+        if not self._missed:
+            return
+        live, now = trades[trades["flags"] & _SENT_AGAIN == 0], self._seconds()
+        for number in self._missed.keys() & np.unique(live["symbol"]).tolist():
+            ids = live["trade_id"][live["symbol"] == number].tolist()
+            for missed in self._missed[number]:
+                if now >= missed.since + ALIVE_SECS:
+                    missed.live.extend(ids)
+
+    def judge(self, number: int, page: Page) -> Array:
+        """Return which trades of a page are to be recorded, and say what that fills.
+
+        What is said goes with the next batch that is staged: that must be the page's.
+        """
+        wanted = np.zeros(len(page.ids), np.bool_)
+        trades, left = self.trades, list[Missed]()
+        if trades is None:
+            return wanted
+        fresh, said = ~trades.knows(number, page.ids), False
+        # The newest first: what is said of one that began with a restart may lie over one before it.
+        for missed in reversed(self._missed.pop(number, ())):
+            if len(page.ids):
+                wanted |= missed.link(page, fresh, trades.known_by(number, page.ids, missed.heard_ns))
+            # An exchange that has no trades has none that were missed, unless some are known.
+            if missed.is_joined(page) and (len(page.ids) or not missed.known_ns):
+                self._say(missed, number, again=said)
+                said = True
+            else:
+                left.insert(0, missed)
+        if left:
+            self._missed[number] = left
+            self._words.say_with_rows([missed.note for missed in left if said])
+        return wanted
+
+    def give_up(self, number: int) -> None:
+        """Leave the gaps of a symbol, but for what pages have filled of them up to now."""
+        for missed in reversed(self._missed.pop(number, ())):
+            if missed.linked is not None:
+                missed.lose(missed.linked_ns, missed.end_ns)
+                self._say(missed, number, again=True)
+
+    def forget(self, number: int) -> None:
+        """Leave the gaps of a symbol as they are: nobody wants it any more."""
+        self._missed.pop(number, None)
+        self._stops.pop(number, None)
+
+    def _say(self, missed: Missed, number: int, *, again: bool) -> None:
+        """Say what a gap has become; ``again`` if it has become nothing else."""
+        start_ns, end_ns = missed.start_ns, missed.end_ns
+        lost = [(first, min(last, end_ns)) for first, last in missed.lost]
+        if any(first <= start_ns and last >= end_ns for first, last in lost):
+            self._words.say_with_rows([missed.note] if again else [])
+            return
+        make = partial(self._words.make, number, TRADES)
+        notes = [closed(missed.note, missed.note.start_ns)]
+        if start_ns < missed.note.start_ns and missed.whole_ns is not None:
+            # A run that never carried the symbol has said nothing of it: here it is made up for.
+            filled_ns = start_ns if missed.filled_ns is None else missed.filled_ns
+            live_ns, start_ns = min(start_ns, missed.whole_ns - SLACK_NS), min(start_ns, filled_ns)
+            notes.append(make(CoverageState.LIVE, "", live_ns, start_ns))
+        state = CoverageState.LIVE if missed.filled_ns is None else CoverageState.BACKFILLED
+        notes.append(make(state, "", start_ns, end_ns))
+        cause = missed.note.cause
+        self._words.say_with_rows(
+            [*notes, *(make(CoverageState.GAP, cause, first, last) for first, last in lost)]
+        )

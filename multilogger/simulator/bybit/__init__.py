@@ -1,0 +1,1 @@
+"""Bybit, simulated: spot, linear and inverse."""

@@ -1,0 +1,272 @@
+"""An exchange whose ids have no order, connections that fail, answers out of caches, and what is durable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import attrs
+import numpy as np
+from quality_pages import RECENT, overlaps, uid, unordered
+from quality_rows import BACKFILLED, GAP, LIVE, SECOND, SYMBOL, Log, Recorder, passed, trades
+
+from multilogger.notes import Note
+from multilogger.quality.overlaps import Page
+from multilogger.records import Flag
+from multilogger.supervision.feeds import note_offline
+from multilogger.tables import TRADES
+
+MILLI: Final = 1_000_000
+SMALL: Final = 5
+
+
+@attrs.define(eq=False)
+class PagesWorld:
+    """One symbol; after every step it must not matter that the program crashes there."""
+
+    replays: bool = False
+    """Whether the exchange sends its last trades again at a subscription."""
+    recorder: Recorder = attrs.field(factory=unordered)
+    now_ns: int = 100 * SECOND
+    happened: list[int] = attrs.field(factory=list)
+    """Event time of each trade, by its number."""
+    kept: list[int] = attrs.field(factory=list)
+    """Numbers of durable trades, in order."""
+    durable: Log = attrs.field(factory=Log)
+    first_ns: int = 0
+    """Since when the symbol is recorded at all."""
+    heard_ns: int = 0
+    """When the connection, as far as the ledger knows of it, died."""
+    up: bool = False
+    """Whether the ledger has been told that a connection carries the symbol."""
+    dead: bool = False
+    """Whether that connection brings nothing any more, unnoticed."""
+    second: bool = False
+    """Whether another one carries it, too."""
+    checks: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        """Begin with two trades."""
+        self._watch()
+        self.carry()
+        self.first_ns = self.now_ns
+        for _ in range(2):
+            self.step("trade")
+
+    def step(self, name: str) -> None:
+        """Let something happen, and a second pass."""
+        STEPS[name](self)
+        self.wait(1)
+
+    def trade(self) -> None:
+        """There is a trade."""
+        self._receive(self._happen(1))
+
+    def burst(self) -> None:
+        """There are some trades at the same time."""
+        self._receive(self._happen(3))
+
+    def torn_burst(self) -> None:
+        """The connection dies between trades of the same time."""
+        numbers = self._happen(3)
+        if self.second or self.dead or not self.up:
+            self._receive(numbers)
+        else:
+            self.dead, self.heard_ns = True, self.now_ns
+            self._apply(numbers[:2], 0)
+
+    def dies(self) -> None:
+        """The connection brings nothing any more."""
+        if self.up and not self.dead:
+            self.dead, self.heard_ns = True, self.now_ns
+            self.wait(1)
+
+    def another(self) -> None:
+        """Another connection begins to carry the symbol while the first one still seems well."""
+        if self.up:
+            if not self.second and not self.dead:
+                self.heard_ns = self.now_ns
+            self.second = True
+            self._replay()
+
+    def lose(self) -> None:
+        """The death is noticed; or the connection ends."""
+        if not self.up:
+            return
+        heard_ns = self.heard_ns if self.dead else self.now_ns
+        self.recorder.book.lost([SYMBOL], heard_ns, "connection lost")
+        self.up = self.second
+        if self.second:
+            self.recorder.carry()
+        self.dead = self.second = False
+
+    def carry(self) -> None:
+        """A connection carries the symbol."""
+        if not self.up:
+            self.up = True
+            self.recorder.carry()
+            self._replay()
+
+    def page(self) -> None:
+        """A page comes that has all trades."""
+        self._page(0, 1000)
+
+    def cached_page(self) -> None:
+        """The same, from a cache."""
+        self._page(9, 1000)
+
+    def short_page(self) -> None:
+        """A page has only some trades."""
+        self._page(0, SMALL)
+
+    def short_cached_page(self) -> None:
+        """The same, from a cache."""
+        self._page(3, SMALL)
+
+    def give_up(self) -> None:
+        """Nobody asks any more."""
+        overlaps(self.recorder).give_up(self.recorder.symbols.number(SYMBOL))
+        self._apply([], 0)
+
+    def pause(self) -> None:
+        """Recording pauses."""
+        if self.up and not self.dead:
+            self.recorder.book.pause("disk full", self.now_ns)
+            self.up = self.second = False
+
+    def stop(self) -> None:
+        """The program ends in order, and starts again."""
+        if not self.dead:
+            self.recorder.book.close()
+            self._restart(self.now_ns)
+
+    def crash(self) -> None:
+        """The program is killed, and starts again."""
+        if not self.dead:
+            newest_ns = max(self.happened[it] for it in self.kept)
+            self._restart(min(self.now_ns, newest_ns))
+
+    def wait(self, secs: float = 4) -> None:
+        """Let time pass."""
+        self.now_ns += round(secs * SECOND)
+        self.recorder.now_ns = self.now_ns
+
+    def check(self) -> None:
+        """Assert that a crash just now would leave no silent hole."""
+        known = {*self.kept}
+        for number, time_ns in enumerate(self.happened):
+            unnoticed = self.up and self.dead and time_ns >= self.heard_ns
+            if number not in known and time_ns >= self.first_ns and not unnoticed:
+                # What nobody has a word for counts as missing, too.
+                assert self.durable.state_at(time_ns) in (GAP, None), (number, time_ns / SECOND)
+                self.checks += 1
+        assert len(self.kept) == len(known)
+
+    def mend(self) -> None:
+        """Let a connection carry the symbol, and a page come that has all."""
+        for name in ("lose", "carry", "wait", "trade", "page"):
+            self.step(name)
+
+    def holes(self) -> list[float]:
+        """Return when something is not said to be there, in seconds; looked at where that may change."""
+        bounds = {
+            ns for note in self.durable.standing() for ns in (note.start_ns, note.end_ns or self.now_ns)
+        }
+        looked_at = sorted(ns for ns in {*self.happened, *bounds} if self.first_ns <= ns < self.now_ns)
+        return [ns / SECOND for ns in looked_at if self.durable.state_at(ns) not in (LIVE, BACKFILLED)]
+
+    def _happen(self, count: int) -> list[int]:
+        self.happened += [self.now_ns // MILLI * MILLI] * count
+        return list(range(len(self.happened)))[-count:]
+
+    def _receive(self, numbers: list[int]) -> None:
+        if self.up and (self.second or not self.dead):
+            self._apply(numbers, 0)
+
+    def _replay(self) -> None:
+        if self.replays:
+            self._apply(list(range(max(0, len(self.happened) - 3), len(self.happened))), Flag.REPLAYED)
+
+    def _page(self, lag_secs: float, size: int) -> None:
+        if not self.up:
+            return
+        until_ns = self.now_ns - round(lag_secs * SECOND)
+        numbers = [it for it, time_ns in enumerate(self.happened) if time_ns <= until_ns][-size:]
+        # Those of the same time in any order.
+        numbers.sort(key=lambda it: (self.happened[it], uid(it)))
+        made = Page(
+            np.array([uid(it) for it in numbers], np.uint64),
+            np.array([self.happened[it] for it in numbers], np.int64),
+            self.now_ns / SECOND,
+            cut=len(numbers) == size,
+        )
+        wanted = overlaps(self.recorder).judge(self.recorder.symbols.number(SYMBOL), made)
+        self._apply([it for it, want in zip(numbers, wanted.tolist(), strict=True) if want], Flag.BACKFILLED)
+
+    def _apply(self, numbers: list[int], flags: int) -> None:
+        symbol, names = self.recorder.symbols.number(SYMBOL), {uid(it): it for it in numbers}
+        rows = (
+            trades(*((symbol, uid(it), self.happened[it]) for it in numbers), flags=flags) if numbers else []
+        )
+        kept = passed(self.recorder.quality, rows) if len(rows) else []
+        if not len(rows):
+            self.recorder.quality.apply({})
+        notes = self.recorder.quality.take_notes()
+        # A crash between the rows and the notes behind them.
+        self.kept += [names[trade_id] for _, trade_id in kept]
+        self.check()
+        self.durable.add(notes)
+        self.check()
+
+    def _restart(self, stopped_ns: int) -> None:
+        disk = np.array([(uid(it), self.happened[it]) for it in self.kept], RECENT)
+        disk = disk[np.argsort(disk["time_ns"], kind="stable")]
+        lasting = [note for note in self.durable.standing() if note.end_ns is None]
+        since_ns = [note.start_ns - SECOND for note in lasting if note.state is GAP and note.table != "MD"]
+        after = unordered(
+            disk, stopped_ns / SECOND, None, dict.fromkeys(["*"], min(since_ns)) if since_ns else {}
+        )
+        self.recorder, self.up, self.second = after, False, False
+        self._watch()
+        note_offline(["binance"], stopped_ns, self.now_ns, self.durable.add, lasting)
+        self.wait(1)
+        for note in self.durable.standing():
+            ours = (note.symbol, note.table, note.state) == (SYMBOL, TRADES.name, GAP)
+            if ours and note.end_ns is not None:
+                before = disk["trade_id"][disk["time_ns"] <= note.start_ns]
+                overlaps(after).adopt(after.symbols.number(SYMBOL), note, before)
+        self.check()
+
+    def _watch(self) -> None:
+        """Write notes down in the order in which they become durable."""
+        self.recorder.book._words._add_notes = self._at_once
+        self.recorder.now_ns = self.now_ns
+
+    def _at_once(self, notes: list[Note]) -> None:
+        self.durable.add(notes)
+        self.check()
+
+
+STEPS: Final[dict[str, Callable[[PagesWorld], None]]] = {
+    step.__name__: step
+    for step in (
+        PagesWorld.trade,
+        PagesWorld.burst,
+        PagesWorld.torn_burst,
+        PagesWorld.dies,
+        PagesWorld.another,
+        PagesWorld.lose,
+        PagesWorld.carry,
+        PagesWorld.page,
+        PagesWorld.cached_page,
+        PagesWorld.short_page,
+        PagesWorld.short_cached_page,
+        PagesWorld.give_up,
+        PagesWorld.pause,
+        PagesWorld.stop,
+        PagesWorld.crash,
+        PagesWorld.wait,
+    )
+}
+WHOLE: Final = sorted({*STEPS} - {"short_page", "short_cached_page", "give_up"})
+"""Steps that lose nothing for good."""
