@@ -25,7 +25,7 @@ from typing import Final
 import attrs
 import numpy as np
 
-from multilogger.notes import CoverageNote, CoverageState, closed
+from multilogger.notes import OFFLINE, CoverageNote, CoverageState, closed
 from multilogger.quality.recent_ids import Ids, RecentIds
 from multilogger.quality.recorded import SLACK_NS, STALE_SECS, Recorded
 from multilogger.quality.words import Words
@@ -204,7 +204,7 @@ class Overlaps:
                 self.trades.last_ns(it.number),
                 self._seconds(),
             )
-            self._missed[it.number] = [*self._missed.get(it.number, ()), missed][-_MOST_GAPS:]
+            self._add(it.number, missed)
 
     def adopt(self, number: int, note: CoverageNote, before: Ids) -> None:
         """Take over a gap that an earlier run has noted, and did not live to fill.
@@ -215,9 +215,11 @@ class Overlaps:
             before: trades on disk that are certainly from before it.
         """
         if self.trades is not None and note.end_ns is not None:
-            missed = Missed(note, note.start_ns, note.end_ns, 0, note.start_ns, self._seconds())
-            missed.linked, missed.linked_ns = before, note.start_ns
-            self._missed[number] = [*self._missed.get(number, ()), missed][-_MOST_GAPS:]
+            # After a crash a gap of all symbols began so much sooner.
+            start_ns = note.start_ns - (SLACK_NS if note.cause == OFFLINE else 0)
+            missed = Missed(note, start_ns, note.end_ns, 0, start_ns, self._seconds())
+            missed.linked, missed.linked_ns = before, start_ns
+            self._add(number, missed)
 
     def came(self, trades: Array) -> None:
         """Take note of trades that were kept."""
@@ -266,6 +268,14 @@ class Overlaps:
         """Leave the gaps of a symbol as they are: nobody wants it any more."""
         self._missed.pop(number, None)
         self._stops.pop(number, None)
+
+    def _add(self, number: int, missed: Missed) -> None:
+        of_it = self._missed.setdefault(number, [])
+        while missed.start_ns in {it.start_ns for it in of_it}:
+            # Notes of the same state and start replace each other.
+            missed.start_ns -= 1
+        of_it.append(missed)
+        del of_it[:-_MOST_GAPS]
 
     def _say(self, missed: Missed, number: int, *, again: bool) -> None:
         """Say what a gap has become; ``again`` if it has become nothing else."""

@@ -72,7 +72,7 @@ def test_damaged_bytes(subject: Subject, case: Case, data: st.DataObject) -> Non
 @given(data=st.data(), value=JSON)
 @settings(max_examples=15, deadline=None)
 def test_any_value_in_any_field(subject: Subject, case: Case, data: st.DataObject, value: Any) -> None:
-    """Whatever stands in a field gives a row or is counted; the good frame after it gives its rows."""
+    """Whatever stands in a field gives a row or is counted; if none, the good frame after it gives its rows."""
     message = json.loads(case.payload)
     path = data.draw(st.sampled_from(list(paths(message))))
     at(message, path[:-1])[path[-1]] = value
@@ -80,7 +80,8 @@ def test_any_value_in_any_field(subject: Subject, case: Case, data: st.DataObjec
     if value != []:
         check(trial)
     trial.fed.feed(case.payload)
-    assert len(trial.fed.take()[case.table]) == len(case.expected)
+    # Where the spoilt frame was a row, this one may tell nothing new.
+    assert trial.count or len(trial.fed.take()[case.table]) == len(case.expected)
 
 
 @by_words

@@ -39,7 +39,6 @@ from multilogger.exchanges.kraken.messages import (
     entries_of,
 )
 from multilogger.exchanges.kraken.subscriptions import Subscriptions
-from multilogger.records import Flag
 from multilogger.stats import ExchangeStats
 from multilogger.tables import MD, TRADES
 
@@ -155,7 +154,7 @@ class KrakenAdapter:
         self._take_tickers(message.data, flags, frame, recv_ns, rows)
 
     def _take_trades(
-        self, trades: list[TradeData], flags: Flag, frame: bytes, recv_ns: int, rows: RowBuffer
+        self, trades: list[TradeData], flags: int, frame: bytes, recv_ns: int, rows: RowBuffer
     ) -> None:
         if flags:
             # The order of a snapshot is not documented; that of ids is the one in which they happened.
@@ -194,7 +193,7 @@ class KrakenAdapter:
         refuse(self._stats, reason, frame)
 
     def _take_tickers(
-        self, tickers: list[TickerData], flags: Flag, frame: bytes, recv_ns: int, rows: RowBuffer
+        self, tickers: list[TickerData], flags: int, frame: bytes, recv_ns: int, rows: RowBuffer
     ) -> None:
         if not tickers:
             ignore(self._stats, "no data")

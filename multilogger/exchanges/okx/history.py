@@ -7,8 +7,8 @@ https://www.okx.com/docs-v5/en/#order-book-trading-market-data-get-trades-histor
       "tradeId":"900123","ts":"1795341600100"}, ..]}
 
 The newest comes first, ids are below ``after``, of the last three months. ``before`` alone is of no use: it
-gives the newest page. ``GET /api/v5/market/trades`` gives the newest 500. Every fill is a trade of its own
-here, also where the stream has merged several.
+gives the newest page. ``GET /api/v5/market/trades?limit=`` gives the newest, 500 at most. Every fill is a
+trade of its own here, also where the stream has merged several.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from multilogger.exchanges.okx.messages import TRADE_SPEC, TradeData, trade_of
 from multilogger.records import Flag, Trade
 
 HISTORY: Final = TradeHistory(page=100, max_age_secs=90 * 86400.0)
-NEWEST: Final = 500
 _FIELDS: Final = frozenset(name for name, _, _ in TRADE_SPEC)
 _TOO_MANY: Final = "50011"
 _PAUSE_SECS: Final = 2.0
@@ -83,9 +82,8 @@ async def fetch_page(http_get: HttpGet, endpoint: str, symbol: str, limit: int, 
 
 async def fetch_newest(http_get: HttpGet, endpoint: str, symbol: str) -> list[Trade]:
     """Fetch the newest trades of an instrument, the oldest first; the same errors."""
-    return await _fetch(
-        http_get, f"{endpoint}/api/v5/market/trades", {"instId": symbol, "limit": str(NEWEST)}
-    )
+    params = {"instId": symbol, "limit": str(HISTORY.page)}
+    return await _fetch(http_get, f"{endpoint}/api/v5/market/trades", params)
 
 
 async def _fetch(http_get: HttpGet, source: str, params: Mapping[str, str]) -> list[Trade]:
