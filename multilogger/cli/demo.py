@@ -173,9 +173,11 @@ def _due(demo: _Demo, began_ns: int) -> frozenset[date]:
 
 def _conclude(demo: _Demo, ledger: Path, due: frozenset[date], stats: Stats) -> int:
     """Tell what was found in the files, and return the exit status."""
-    # Nobody can be asked for tickers that were lost with a connection: they lie in gaps.
-    may_miss = frozenset() if demo.chaos is None else frozenset({"MD"})
-    verdicts = [judge(ledger, demo.data, venue.name, due, may_miss) for venue in demo.venues]
+    settings = _config(demo).exchanges
+    verdicts = []
+    for name in (venue.name for venue in demo.venues):
+        lossy = demo_chaos.may_miss(name, settings[name]) if demo.chaos else frozenset[str]()
+        verdicts.append(judge(ledger, demo.data, name, due, lossy))
     report = verify_archive(demo.data)
     lines = [*verdict_lines(verdicts), *verify_lines(report)]
     if demo.watch.looks:

@@ -15,6 +15,8 @@ from rich.markup import escape
 from multilogger.archive.coverage import TableCoverage, coverage_of
 from multilogger.cli.coverage_tables import print_coverage
 from multilogger.cli.verdict import ExchangeVerdict, mark
+from multilogger.config import ExchangeConfig
+from multilogger.exchanges.catalog import exchange_types
 from multilogger.notes import CoverageState
 from multilogger.simulator.chaos import Strike, strikes
 from multilogger.simulator.feed_faults import WrongClock
@@ -88,6 +90,13 @@ def make_chaos(seed: int, secs: float, every: float) -> Chaos:
     return Chaos(strikes(seed, secs, every))
 
 
+def may_miss(name: str, config: ExchangeConfig) -> frozenset[str]:
+    """Return the tables of an exchange whose rows may be lost with a connection, if they lie in gaps then."""
+    history = exchange_types()[name](config).history
+    # Nobody can be asked for tickers, and some exchanges only for the newest trades.
+    return frozenset({"MD"}) if history and history.by_id else frozenset({"MD", "TRADES"})
+
+
 @attrs.frozen
 class Findings:
     """What a demo with faults came to, beside what is on disk."""
@@ -113,7 +122,7 @@ def judge_chaos(
         unaware = unknown_losses(verdict, coverage, chaos.clock_errors)
         lines.append(
             f"{mark(not (broken or unaware))} {venue.name:<15}{exchange.reconnects:,} connections replaced, "
-            f"{exchange.backfilled:,} trades fetched afterwards, {unaware:,} tickers lost outside of gaps, "
+            f"{exchange.backfilled:,} trades fetched afterwards, {unaware:,} rows lost outside of gaps, "
             f"{len(broken):,} rules broken"
         )
         lines += [f"     {escape(words)}" for words in broken[:_NAMED]]
@@ -124,7 +133,7 @@ def judge_chaos(
 def unknown_losses(
     verdict: ExchangeVerdict, coverage: Sequence[TableCoverage], clock_errors: Iterable[float]
 ) -> int:
-    """Return how many tickers are missing at times that the logger says it recorded.
+    """Return how many rows are missing at times that the logger says it recorded.
 
     Args:
         verdict: of an exchange.
@@ -132,10 +141,10 @@ def unknown_losses(
         clock_errors: by which the exchange's clock was wrong at times, in seconds; the logger has its own.
     """
     shifts = {0, *(round(sign * error * NANOS_PER_SECOND) for error in clock_errors for sign in (-1, 1))}
-    lines = {it.symbol: it.timeline for it in coverage if (it.exchange, it.table) == (verdict.exchange, "MD")}
+    lines = {(it.symbol, it.table): it.timeline for it in coverage if it.exchange == verdict.exchange}
     return sum(
-        symbol not in lines
-        or not any(lines[symbol].state_at(time + shift) is CoverageState.GAP for shift in shifts)
+        (key := (symbol, table.result.table)) not in lines
+        or not any(lines[key].state_at(time + shift) is CoverageState.GAP for shift in shifts)
         for table in verdict.tables
         for symbol, times in table.result.missing_times.items()
         for time in times.tolist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -188,14 +189,24 @@ def fault_in_words(verdicts: Sequence[ExchangeVerdict], *, whole: bool, obedient
 def summary(verdicts: Sequence[ExchangeVerdict]) -> str:
     """Return what a demo without faults comes to."""
     lost_before = sum(verdict.lost_before for verdict in verdicts)
-    lost = sum(table.lost for verdict in verdicts for table in verdict.tables)
-    if lost:
-        tickers = "1 ticker lies" if lost == 1 else f"{lost:,} tickers lie"
-        return f"All trades are on disk, once and whole; {tickers} in gaps."
+    lost = Counter[str]()
+    for table in (table for verdict in verdicts for table in verdict.tables):
+        lost[table.result.table] += table.lost
+    if lost.total():
+        tickers, trades = _number(lost["MD"], "ticker"), _number(lost["TRADES"], "trade")
+        if not lost["TRADES"]:
+            lie = "lies" if lost["MD"] == 1 else "lie"
+            return f"All trades are on disk, once and whole; {tickers} {lie} in gaps."
+        known = f"{trades} that nobody can be asked for and {tickers} lie in gaps"
+        return f"{known}; all else is on disk, once and whole."
     if not lost_before:
         return "All that was sent is on disk, once and whole."
     rows = "1 row of earlier runs is" if lost_before == 1 else f"{lost_before:,} rows of earlier runs are"
     return f"All that this run sent is on disk, once and whole; {rows} not."
+
+
+def _number(count: int, what: str) -> str:
+    return f"1 {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def mark(good: bool) -> str:

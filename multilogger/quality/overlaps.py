@@ -94,8 +94,10 @@ class Missed:
     """Since when the symbol is carried again, in the book's seconds."""
     live: deque[int] = attrs.field(factory=lambda: deque(maxlen=MOST_LIVE))
     """Ids of trades that were recorded live since."""
+    begun: bool = False
+    """Whether there was a page."""
     linked: Ids | None = None
-    """Trades of the newest page so far: what is before them is decided."""
+    """Trades of the newest page: what is before them is decided. Ahead of a page, trades from before the gap."""
     linked_ns: int = 0
     """Event time of the newest of these."""
     lost: list[tuple[int, int]] = attrs.field(factory=list)
@@ -128,7 +130,7 @@ class Missed:
         from_ns = _NEVER
         if page.reaches(before):
             from_ns = int(page.times[before].max())
-            self.whole_ns = from_ns if self.linked is None else self.whole_ns
+            self.whole_ns = self.whole_ns if self.begun else from_ns
         elif self.linked is not None:
             self.lose(self.linked_ns, page.oldest_ns + 1)
         elif self.known_ns:
@@ -141,7 +143,7 @@ class Missed:
         if len(times):
             oldest_ns = int(times.min())
             self.filled_ns = oldest_ns if self.filled_ns is None else min(oldest_ns, self.filled_ns)
-        self.linked, self.linked_ns = page.ids, page.newest_ns
+        self.linked, self.linked_ns, self.begun = page.ids, page.newest_ns, True
         may_be: Array = page.times >= from_ns - CLOCKS_NS
         return may_be
 
@@ -241,28 +243,28 @@ class Overlaps:
         trades, left = self.trades, list[Missed]()
         if trades is None:
             return wanted
-        fresh, said = ~trades.knows(number, page.ids), False
+        fresh, starts = ~trades.knows(number, page.ids), set[int]()
         # The newest first: what is said of one that began with a restart may lie over one before it.
         for missed in reversed(self._missed.pop(number, ())):
             if len(page.ids):
                 wanted |= missed.link(page, fresh, trades.known_by(number, page.ids, missed.heard_ns))
             # An exchange that has no trades has none that were missed, unless some are known.
             if missed.is_joined(page) and (len(page.ids) or not missed.known_ns):
-                self._say(missed, number, again=said)
-                said = True
+                self._say(missed, number, starts)
             else:
                 left.insert(0, missed)
         if left:
             self._missed[number] = left
-            self._words.say_with_rows([missed.note for missed in left if said])
+            self._words.say_with_rows([missed.note for missed in left if starts])
         return wanted
 
     def give_up(self, number: int) -> None:
         """Leave the gaps of a symbol, but for what pages have filled of them up to now."""
+        starts = set[int]()
         for missed in reversed(self._missed.pop(number, ())):
-            if missed.linked is not None:
+            if missed.begun:
                 missed.lose(missed.linked_ns, missed.end_ns)
-                self._say(missed, number, again=True)
+                self._say(missed, number, starts)
 
     def forget(self, number: int) -> None:
         """Leave the gaps of a symbol as they are: nobody wants it any more."""
@@ -270,30 +272,40 @@ class Overlaps:
         self._stops.pop(number, None)
 
     def _add(self, number: int, missed: Missed) -> None:
-        of_it = self._missed.setdefault(number, [])
-        while missed.start_ns in {it.start_ns for it in of_it}:
-            # Notes of the same state and start replace each other.
-            missed.start_ns -= 1
-        of_it.append(missed)
-        del of_it[:-_MOST_GAPS]
+        self._missed[number] = [*self._missed.get(number, ()), missed][-_MOST_GAPS:]
 
-    def _say(self, missed: Missed, number: int, *, again: bool) -> None:
-        """Say what a gap has become; ``again`` if it has become nothing else."""
+    def _say(self, missed: Missed, number: int, starts: set[int]) -> None:
+        """Say what a gap has become.
+
+        Args:
+            missed: the gap.
+            number: of its symbol.
+            starts: of what was said of others just before; of the same state and start only the last counts.
+        """
         start_ns, end_ns = missed.start_ns, missed.end_ns
         lost = [(first, min(last, end_ns)) for first, last in missed.lost]
         if any(first <= start_ns and last >= end_ns for first, last in lost):
-            self._words.say_with_rows([missed.note] if again else [])
+            self._words.say_with_rows([missed.note] if starts else [])
             return
         make = partial(self._words.make, number, TRADES)
         notes = [closed(missed.note, missed.note.start_ns)]
         if start_ns < missed.note.start_ns and missed.whole_ns is not None:
             # A run that never carried the symbol has said nothing of it: here it is made up for.
             filled_ns = start_ns if missed.filled_ns is None else missed.filled_ns
-            live_ns, start_ns = min(start_ns, missed.whole_ns - SLACK_NS), min(start_ns, filled_ns)
-            notes.append(make(CoverageState.LIVE, "", live_ns, start_ns))
+            live_ns, start_ns = missed.whole_ns - SLACK_NS, min(start_ns, filled_ns)
+            if live_ns < start_ns:
+                notes.append(make(CoverageState.LIVE, "", _another(live_ns, starts), start_ns))
         state = CoverageState.LIVE if missed.filled_ns is None else CoverageState.BACKFILLED
-        notes.append(make(state, "", start_ns, end_ns))
+        notes.append(make(state, "", _another(start_ns, starts), end_ns))
         cause = missed.note.cause
         self._words.say_with_rows(
             [*notes, *(make(CoverageState.GAP, cause, first, last) for first, last in lost)]
         )
+
+
+def _another(start_ns: int, starts: set[int]) -> int:
+    """Return a start that is not among some yet, and add it."""
+    while start_ns in starts:
+        start_ns -= 1
+    starts.add(start_ns)
+    return start_ns

@@ -143,7 +143,8 @@ def _compare_table(
 
 
 def _count(result: TableComparison, symbol: str, sent: Array, stored: Stored) -> None:
-    result.sent_late += int(np.count_nonzero(sent["time_ns"] < np.maximum.accumulate(sent["time_ns"])))
+    when = np.abs(sent["time_ns"])
+    result.sent_late += int(np.count_nonzero(when < np.maximum.accumulate(when)))
     result.on_disk += len(stored)
     result.late += stored.late
     result.skew += stored.skew
@@ -174,6 +175,8 @@ def _compare_trades(result: TableComparison, symbol: str, sent: Array, counts: A
     result.missing += len(missing)
     result.extra += len(extra)
     result.duplicates += len(stored) - len(ids)
+    if len(missing):
+        result.missing_times[symbol] = sent["time_ns"][np.isin(sent["trade_id"], missing)]
     result.note(f"{symbol} missing trade", missing)
     result.note(f"{symbol} extra trade", extra)
     rows = sent_first[at_sent]
@@ -213,7 +216,7 @@ def _compare_md(result: TableComparison, symbol: str, sent: Array, stored: Store
     suffix = "_f64" if exact else ""
     values = {name: stored.columns[name + suffix] for name in _MD_VALUES}
     keys_disk = _md_keys(values, stored.columns["side"], times(stored, "MD"), exact, timed)
-    _count_multisets(result, symbol, keys_sent, keys_disk)
+    _count_multisets(result, symbol, keys_sent, keys_disk, np.abs(sent["time_ns"]))
     if exact:
         wrong = np.zeros(len(stored), bool)
         for name in _MD_VALUES:
@@ -231,7 +234,7 @@ def _md_keys(values: dict[str, Array], side: Array, time_ns: Array, exact: bool,
     return np.stack([time.astype(np.int64), *(f.astype(np.int64) for f in floats), side.astype(np.int64)])
 
 
-def _count_multisets(result: TableComparison, symbol: str, sent: Array, disk: Array) -> None:
+def _count_multisets(result: TableComparison, symbol: str, sent: Array, disk: Array, sent_ns: Array) -> None:
     both = np.concatenate([sent, disk], axis=1)
     if not both.shape[1]:
         return
@@ -249,7 +252,13 @@ def _count_multisets(result: TableComparison, symbol: str, sent: Array, disk: Ar
     result.duplicates += int(np.maximum(on_disk - np.maximum(in_ledger, 1), 0).sum())
     heads = ordered[0, new]
     if np.any(missing):
-        result.missing_times[symbol] = heads[missing > 0]
+        # Of equal tickers, sent more often than they are on disk, the last are taken to be missing.
+        of_sent = order[~from_disk]
+        lacking = [
+            of_sent[group[~from_disk] == number][-missing[number] :] for number in np.flatnonzero(missing)
+        ]
+        result.missing_times[symbol] = np.sort(sent_ns[np.concatenate(lacking)])
+
     result.note(f"{symbol} missing ticker of time", heads[missing > 0])
     result.note(f"{symbol} extra ticker of time", heads[extra])
 

@@ -24,8 +24,6 @@ Rows = npt.NDArray[Any]
 
 SYMBOL_BYTES: Final = 32
 """Room for a venue symbol in UTF-8; longer ones are refused."""
-UNKNOWN_TIME: Final = -1
-"""Time of a row whose feed tells none: the recorder takes its receive time."""
 
 TRADES_ROW: Final = np.dtype(
     [
@@ -96,6 +94,14 @@ class TickerEntry:
     best_bid: str
     best_ask: str
     bought: bool
+
+
+def untold(sent_ns: int) -> int:
+    """Return the time of a ticker whose feed tells none: when it was sent, below zero.
+
+    The recorder takes its receive time, which nobody else can know.
+    """
+    return -sent_ns
 
 
 class Ledger:

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from multilogger.simulator.columns import Stored, directory, late_directory, read_table, times
-from multilogger.simulator.ledger import UNKNOWN_TIME
 
 Array = npt.NDArray[Any]
 TABLES: Final = ("MD", "TRADES")
@@ -71,26 +70,27 @@ def _missing_trades(symbol: str, sent: Array, fills: Array, stored: Stored) -> M
 
 def _missing_tickers(symbol: str, sent: Array, stored: Stored) -> Missing:
     """Compare as multisets: a ticker has no id on disk."""
-    if np.any(sent["time_ns"] == UNKNOWN_TIME):
-        raise ValueError("tickers without a time can't be told apart")
-    wanted, first, often = np.unique(_keys(sent), return_index=True, return_counts=True)
-    found, seen = np.unique(_stored_keys(stored), return_counts=True)
+    timed = bool(np.all(sent["time_ns"] > 0))
+    wanted, first, often = np.unique(_keys(sent, timed), return_index=True, return_counts=True)
+    found, seen = np.unique(_stored_keys(stored, timed), return_counts=True)
     place = np.searchsorted(found, wanted).clip(max=max(len(found) - 1, 0))
     there = np.where(found[place] == wanted, seen[place], 0) if len(found) else np.zeros(len(wanted), int)
     absent = there < often
-    return Missing(symbol, "MD", sent["time_ns"][first[absent]], np.empty(0, np.int64))
+    return Missing(symbol, "MD", np.abs(sent["time_ns"][first[absent]]), np.empty(0, np.int64))
 
 
-def _keys(sent: Array) -> Array:
+def _keys(sent: Array, timed: bool) -> Array:
+    """Return what tells tickers apart; feeds without a time are stored with that of their receipt."""
     keys = np.empty(len(sent), _TICKER)
-    for name in ("time_ns", *_MD_VALUES, "side"):
+    keys["time_ns"] = sent["time_ns"] if timed else 0
+    for name in (*_MD_VALUES, "side"):
         keys[name] = sent[name]
     return keys.view("S48")
 
 
-def _stored_keys(stored: Stored) -> Array:
+def _stored_keys(stored: Stored, timed: bool) -> Array:
     keys = np.empty(len(stored), _TICKER)
-    keys["time_ns"] = times(stored, "MD")
+    keys["time_ns"] = times(stored, "MD") if timed else 0
     for name in _MD_VALUES:
         keys[name] = stored.columns[f"{name}_f64"]
     keys["side"] = stored.columns["side"]

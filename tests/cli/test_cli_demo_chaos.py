@@ -120,7 +120,7 @@ async def test_what_struck_is_told(autojump_clock: MockClock) -> None:
     assert lines[0] == "     2 faults struck: 1 cut, 1 replay"
     assert lines[1].startswith("ok   coinbase       0 connections replaced, 0 trades fetched")
     assert lines[2].startswith("FAIL binance        0 connections replaced, 1,234 trades fetched")
-    assert lines[2].endswith(" 0 tickers lost outside of gaps, 7 rules broken")
+    assert lines[2].endswith(" 0 rows lost outside of gaps, 7 rules broken")
     assert lines[3].endswith("[0]")
     assert len(lines) == 8
     assert not findings.good
@@ -164,6 +164,7 @@ def test_a_demo_with_chaos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     monkeypatch.setattr(demo_chaos, "_CALM_SECS", 4.0)
     monkeypatch.setattr(demo_chaos, "SETTINGS", {"SILENCE_SECS": "2", "QUIET_SECS": "2", "CONFIRM_SECS": "2"})
     arguments = ["demo", "--data", str(tmp_path), "--port", "0", "--rate", "300", "--seed", "4"]
+    arguments += [word for name in NAMES for word in ("--exchange", name)]
     assert main([*arguments, "--chaos", "--chaos-every", "0.5", "--seconds", "8"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("Recorded, all symbols together") for line in lines)
@@ -174,5 +175,5 @@ def test_a_demo_with_chaos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
         (told,) = [
             line for line in lines if line.startswith(f"ok   {name}") and "connections replaced" in line
         ]
-        assert told.endswith(" 0 tickers lost outside of gaps, 0 rules broken")
+        assert told.endswith(" 0 rows lost outside of gaps, 0 rules broken")
     assert re.match("All (that was sent is|trades are) on disk, once and whole", lines[-1])

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from multilogger.simulator.ledger import UNKNOWN_TIME, Ledger, TickerEntry, TradeEntry
+from multilogger.simulator.ledger import Ledger, TickerEntry, TradeEntry, untold
 
 NANOS = 1_000_000_000
 DAY = 1_795_305_600  # 2026-11-22 00:00 UTC
@@ -31,7 +31,7 @@ def entered(*, timed: bool = True) -> Ledger:
         )  # fmt: skip
         ledger.ticker(
             TickerEntry(
-                symbol=symbol, time_ns=time_ns if timed else UNKNOWN_TIME, sequence=n, price=price,
+                symbol=symbol, time_ns=time_ns if timed else untold(time_ns), sequence=n, price=price,
                 volume=size, best_bid=price, best_ask=f"{64001 + n}.1{n}", bought=n % 3 == 0,
             )
         )  # fmt: skip

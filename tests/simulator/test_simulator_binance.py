@@ -10,7 +10,6 @@ from simulator_peer import Peer, binance, connect
 from trio.testing import MockClock
 
 from multilogger.simulator.binance.spot import BinanceVenue
-from multilogger.simulator.ledger import UNKNOWN_TIME
 from multilogger.simulator.rest import Request
 
 BOTH = ["btcusdt@trade", "btcusdt@ticker"]
@@ -177,7 +176,7 @@ async def test_book_tickers_have_no_time(nursery: trio.Nursery, autojump_clock: 
     quotes = [m for m in await data(peer) if "e" not in m]
     rows = venue.ledger.rows("MD")
     assert rows["best_bid"].tolist() == [float(m["b"]) for m in quotes]
-    assert set(rows["time_ns"].tolist()) == {UNKNOWN_TIME}
+    assert (rows["time_ns"] < 0).all()
 
 
 async def test_raw_streams_and_microseconds(nursery: trio.Nursery, autojump_clock: MockClock) -> None:

@@ -49,7 +49,7 @@ from multilogger.tables import MD, NANOS_PER_SECOND, TRADES
 _PINGS: Final = tuple(f'{{"event":"{event}","feed":"heartbeat"}}' for event in ("subscribe", "unsubscribe"))
 """The API answers no ping in JSON; of all requests that it answers these cost the least."""
 _AGAIN_NS: Final = 10 * NANOS_PER_SECOND
-"""A product's trades are asked for once more at most this often: nobody promises that their numbers never jump."""
+"""A product's trades are asked for once more at most this often: no document says that numbers never jump."""
 
 
 class KrakenFuturesAdapter:

@@ -22,7 +22,7 @@ from multilogger.simulator.binance.client import BinanceClient
 from multilogger.simulator.binance.rest import answer_rest, weight
 from multilogger.simulator.binance.streams import StreamVenue
 from multilogger.simulator.instruments import Instrument, listing
-from multilogger.simulator.ledger import UNKNOWN_TIME, TickerEntry
+from multilogger.simulator.ledger import TickerEntry, untold
 from multilogger.simulator.market import Cascade, Fill
 from multilogger.simulator.rest import Request, Response
 from multilogger.simulator.wire import Outbox
@@ -93,7 +93,7 @@ class BinanceVenue(StreamVenue[BinanceClient]):
             # Before a trade is known, no row can be composed of quotes alone.
             if symbol in client.last:
                 price, size = client.last[symbol]
-                self._enter_ticker(cascade, UNKNOWN_TIME, client.sides[symbol], price, size)
+                self._enter_ticker(cascade, untold(self.clock()), client.sides[symbol], price, size)
                 return
 
     def every_second(self) -> None:

@@ -63,7 +63,10 @@ def _trades(market: Market, clock: Callable[[], int], real: Real, request: Reque
     if not 1 <= count <= _PAGE:
         return errors(_INVALID)
     fills = real(market.markets[instrument.symbol].recent)
-    page = fills[-count:] if since is None else [it for it in fills if it.time_ns > since][:count]
+    if since is not None:
+        # In order of time, which is not that of ids where the clock was put back.
+        fills = sorted((it for it in fills if it.time_ns > since), key=lambda it: it.time_ns)[:count]
+    page = fills[-count:]
     last_ns = page[-1].time_ns if page else clock() if since is None else since
     return Response(200, messages.past_trades(messages.rest_names(instrument)[0], page, last_ns))
 

@@ -29,7 +29,7 @@ from multilogger.simulator.kraken.client import KrakenClient
 from multilogger.simulator.kraken.limits import BannedWindow, KrakenRules
 from multilogger.simulator.kraken.requests import TRIGGERS, KrakenRequests
 from multilogger.simulator.kraken.rest import answer_rest
-from multilogger.simulator.ledger import UNKNOWN_TIME, TickerEntry, TradeEntry
+from multilogger.simulator.ledger import TickerEntry, TradeEntry, untold
 from multilogger.simulator.market import Cascade, Fill
 from multilogger.simulator.rest import Request, Response
 from multilogger.simulator.rules import Bucket, Rules
@@ -218,7 +218,7 @@ class KrakenVenue(KrakenRequests):
         self.ledger.ticker(
             TickerEntry(
                 symbol=cascade.instrument.symbol,
-                time_ns=UNKNOWN_TIME,
+                time_ns=untold(self.clock()),
                 sequence=cascade.quote.update_id,
                 price=fill.price,
                 volume=last.size,

@@ -24,7 +24,7 @@ from multilogger.simulator.kraken_futures.client import KrakenFuturesClient
 from multilogger.simulator.kraken_futures.instruments import INSTRUMENTS, contract
 from multilogger.simulator.kraken_futures.requests import KrakenFuturesRequests
 from multilogger.simulator.kraken_futures.rest import answer_rest
-from multilogger.simulator.ledger import UNKNOWN_TIME, TickerEntry, TradeEntry
+from multilogger.simulator.ledger import TickerEntry, TradeEntry, untold
 from multilogger.simulator.market import Cascade, Fill
 from multilogger.simulator.rest import Request, Response
 from multilogger.simulator.rules import Rules, Window
@@ -161,7 +161,7 @@ class KrakenFuturesVenue(KrakenFuturesRequests):
             self._quoted[symbol] = cascade
             self.broadcast(clients, messages.ticker_lite(cascade))
             if (last := self._last_known(symbol)) is not None:
-                self._enter_ticker(cascade, UNKNOWN_TIME, last, last.price)
+                self._enter_ticker(cascade, untold(self.clock()), last, last.price)
 
     def _is_agreed(self, symbol: str) -> bool:
         """Return whether all who have subscribed a symbol know the same last trade for certain."""
