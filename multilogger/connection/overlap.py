@@ -28,7 +28,8 @@ from multilogger.connection.backoff import Backoff
 from multilogger.connection.feed import LAST_HAND_OVER_SECS, Feed
 from multilogger.errors import RateLimited, RestError
 from multilogger.exchanges.base import Exchange
-from multilogger.quality.overlaps import Missed, Overlaps, Page
+from multilogger.quality.overlaps import Overlaps
+from multilogger.quality.pages import Missed, Page
 from multilogger.quality.recorded import STALE_SECS
 from multilogger.records import Flag, Trade
 from multilogger.tables import NANOS_PER_SECOND

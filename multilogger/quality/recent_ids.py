@@ -153,6 +153,11 @@ class _Recent:
         self._old = self._young = _Generation()
         self._new: dict[int, int] = {}
 
+    def begin(self, ids: Ids) -> None:
+        """Remember ids that are on disk."""
+        ids = np.unique(ids)
+        self._young = _Generation(ids, np.full(len(ids), _FROM_DISK, np.uint32))
+
     def add(self, ids: Ids, tick: int) -> list[bool]:
         """Remember ids, and return of each whether it was not known."""
         known = (self._young.find(ids) | self._old.find(ids)) != _NOT_KNOWN
@@ -207,14 +212,14 @@ class RecentIds(_WithoutHoles):
         self._last_ns = np.zeros(ROOM, np.int64)
         self._floor_ns = np.full(ROOM, _NEVER, np.int64)
         """Of trades from before nothing is known; those on disk are not among :attr:`_seen`."""
-        for symbol, last in last_ids.items():
-            self._recent(symbols.number(symbol)).add(np.array([last], np.uint64), _FROM_DISK)
         for symbol, rows in (recent or {}).items():
             number = symbols.number(symbol)
-            self._recent(number).add(rows["trade_id"], _FROM_DISK)
+            self._recent(number).begin(rows["trade_id"])
             self._grow(number)
             self._floor_ns[number] = rows["time_ns"][0]
             self._last_ns[number] = rows["time_ns"][-1]
+        for symbol, last in last_ids.items():
+            self._recent(symbols.number(symbol)).add(np.array([last], np.uint64), _FROM_DISK)
 
     def last_id(self, number: int) -> int | None:  # noqa: ARG002 - as TradeSequence has it
         """Return None: no id says more than another."""

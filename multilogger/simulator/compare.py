@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from multilogger.simulator.columns import COMPATIBLE, Stored, directory, late_directory, read_table, times
+from multilogger.simulator.composed import are_open, invented, without_trade
 from multilogger.simulator.ledger import FILLS, ROWS, Ledger, read_ledgers
 from multilogger.simulator.merged import as_recorded, stored_counts
 
@@ -64,7 +65,7 @@ class TableComparison:
     time_decreasing: int = 0
     """Rows of live files with an earlier time than the row above them: wrong."""
     missing_times: dict[str, Array] = attrs.field(factory=dict)
-    """When the missing tickers were sent, by symbol: nanoseconds since the epoch, where they tell a time."""
+    """When what is missing happened, or was sent, by symbol: nanoseconds since the epoch."""
     samples: list[str] = attrs.field(factory=list)
     """Some of the differences, in words."""
 
@@ -107,8 +108,8 @@ def compare(
     tables = {}
     for table in ROWS:
         rows = _sent(sent, exchange, table)
-        fills = _sent(sent, exchange, FILLS) if table == "TRADES" else None
-        tables[table] = _compare_table(table, rows, fills, data_path, exchange)
+        others = _sent(sent, exchange, FILLS if table == "TRADES" else "TRADES")
+        tables[table] = _compare_table(table, rows, others, data_path, exchange)
     return Comparison(exchange, tables, missing_ok)
 
 
@@ -118,12 +119,11 @@ def _sent(sent: Ledger | Path | Sequence[Path], exchange: str, table: str) -> Ar
     return read_ledgers([sent] if isinstance(sent, Path) else sent, exchange, table)
 
 
-def _compare_table(
-    table: str, rows: Array, fills: Array | None, data_path: Path, exchange: str
-) -> TableComparison:
+def _compare_table(table: str, rows: Array, others: Array, data_path: Path, exchange: str) -> TableComparison:
+    """Compare a table; ``others`` are the fills of merged trades, and for tickers the trades."""
     result = TableComparison(table)
     by_symbol = _by_symbol(rows)
-    parts = {} if fills is None else _by_symbol(fills)
+    beside = _by_symbol(others)
     roots = (data_path / exchange, late_directory(data_path) / exchange)
     recorded = {path.parent.name for root in roots for path in root.glob(f"*/{table}")}
     known = {directory(data_path, exchange, symbol, table).parent.name for symbol in by_symbol}
@@ -132,11 +132,12 @@ def _compare_table(
         folder, late = (directory(path, exchange, symbol, table) for path in (data_path, roots[1].parent))
         stored = read_table(folder, late, table)
         _count(result, symbol, sent, stored)
-        if fills is None:
+        own = beside.get(symbol, others[:0])
+        if table == "MD":
             result.sent += len(sent)
-            _compare_md(result, symbol, sent, stored)
+            _compare_md(result, symbol, sent, stored, own)
         else:
-            trades, counts = as_recorded(sent, parts.get(symbol, fills[:0]), stored)
+            trades, counts = as_recorded(sent, own, stored)
             result.sent += len(trades)
             _compare_trades(result, symbol, trades, counts, stored)
     return result
@@ -206,16 +207,21 @@ def _check_values(
     result.note(f"{symbol} other values in trade", sent["trade_id"][wrong])
 
 
-def _compare_md(result: TableComparison, symbol: str, sent: Array, stored: Stored) -> None:
+def _compare_md(result: TableComparison, symbol: str, sent: Array, stored: Stored, trades: Array) -> None:
     exact = "price_f64" in stored.columns
+    suffix = "_f64" if exact else ""
     # A feed without a time is stored with its receive time, which the ledger can't know.
     timed = not np.any(sent["time_ns"] < 0)
-    keys_sent = _md_keys(
-        {name: sent[name] for name in _MD_VALUES}, sent["side"], sent["time_ns"], exact, timed
-    )
-    suffix = "_f64" if exact else ""
+    in_ledger = {name: sent[name] for name in _MD_VALUES}, sent["side"]
     values = {name: stored.columns[name + suffix] for name in _MD_VALUES}
-    keys_disk = _md_keys(values, stored.columns["side"], times(stored, "MD"), exact, timed)
+    on_disk = values, stored.columns["side"]
+    if are_open(sent):
+        odd = invented(*on_disk, trades)
+        result.skew += len(odd)
+        result.note(f"{symbol} ticker of no trade in row", odd)
+        in_ledger, on_disk = without_trade(*in_ledger), without_trade(*on_disk)
+    keys_sent = _md_keys(*in_ledger, sent["time_ns"], exact, timed)
+    keys_disk = _md_keys(*on_disk, times(stored, "MD"), exact, timed)
     _count_multisets(result, symbol, keys_sent, keys_disk, np.abs(sent["time_ns"]))
     if exact:
         wrong = np.zeros(len(stored), bool)

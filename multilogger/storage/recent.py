@@ -6,8 +6,8 @@ the journal had is in these files once a recovery is over.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -15,8 +15,8 @@ import structlog
 
 from multilogger.storage import disk
 from multilogger.storage.checkpoint import StreamState
-from multilogger.storage.layout import Paths, day_of, day_suffix
-from multilogger.storage.scan import Place, late_files
+from multilogger.storage.layout import Paths, day_of, day_suffix, parse_day
+from multilogger.storage.scan import Place, names
 from multilogger.storage.streams import LIVE
 from multilogger.tables import NANOS_PER_SECOND, TRADES, Array
 
@@ -28,6 +28,7 @@ DAYS_BACK: Final = 7
 """No day is read that is so much older than the newest; a market that is so rare is sent no more again."""
 
 _ROW: Final = np.dtype([("trade_id", "<u8"), ("time_ns", "<i8")])
+_LATE: Final = re.compile(r"trade_id(?P<suffix>\.(?P<day>\d\d\.\d\d\.\d\d)\.\d+\.bin)", re.ASCII)
 _ID, _NANOS, _SECONDS = (
     next(it for it in TRADES.columns if it.name == name) for name in ("trade_id", "trade_nanos", "trade_time")
 )
@@ -48,34 +49,35 @@ def recent_trades(paths: Paths, streams: Sequence[StreamState], exchange: str) -
     for state in streams:
         entry = state.entry
         if (entry.exchange, entry.table, entry.kind) == (exchange, TRADES.number, LIVE):
-            rows = _of_symbol(Place(paths, exchange, entry.directory, TRADES), state.last_row)
+            place = Place(paths, exchange, entry.directory, TRADES)
+            rows = _of_symbol(str(place.live), str(place.late), names(place.late), state.last_row)
             if len(rows):
                 found[entry.symbol] = rows
     return found
 
 
-def _of_symbol(place: Place, last_row: bytes) -> Array:
-    late = sorted(late_files(place))
-    days = {day for day, _ in late}
+def _of_symbol(live: str, late: str, late_names: Sequence[str], last_row: bytes) -> Array:
+    """Return the newest trades in two directories: of column files, and of late partitions' files."""
+    suffixes: dict[int, list[str]] = {}
+    for name in late_names:
+        parts = _LATE.fullmatch(name)
+        day = parse_day(parts["day"]) if parts else None
+        if parts is not None and day is not None:
+            suffixes.setdefault(day, []).append(parts["suffix"])
+    newest = max(suffixes, default=0)
     if last_row:
-        newest = day_of(int(np.frombuffer(last_row, TRADES.row)["time_ns"][0]))
-        days.update(range(newest - DAYS_BACK + 1, newest + 1))
-    parts = [np.empty(0, _ROW)]
-    for day in sorted(days, reverse=True):
-        if sum(map(len, parts)) >= MOST or day <= max(days) - DAYS_BACK:
+        newest = max(newest, day_of(int(np.frombuffer(last_row, TRADES.row)["time_ns"][0])))
+    parts_of = [np.empty(0, _ROW)]
+    for day in range(newest, newest - DAYS_BACK, -1):
+        if sum(map(len, parts_of)) >= MOST:
             break
-        suffix = day_suffix(day)
-        parts.append(_tail(place.live, suffix))
-        parts += [
-            _tail(place.late, f"{suffix.removesuffix('.bin')}.{generation}.bin")
-            for late_day, generation in late
-            if late_day == day
-        ]
-    rows = np.concatenate(parts)
+        parts_of.append(_tail(live, day_suffix(day)))
+        parts_of += [_tail(late, suffix) for suffix in suffixes.get(day, ())]
+    rows = np.concatenate(parts_of)
     return rows[np.argsort(rows["time_ns"], kind="stable")][-MOST:]
 
 
-def _tail(directory: Path, suffix: str) -> Array:
+def _tail(directory: str, suffix: str) -> Array:
     """Return the last rows that all columns have of a partition, none if it isn't there."""
     files: list[int] = []
     try:
@@ -85,9 +87,7 @@ def _tail(directory: Path, suffix: str) -> Array:
     except FileNotFoundError:
         return np.empty(0, _ROW)
     except OSError as error:
-        log.warning(
-            "trades that are on disk may be recorded again", directory=str(directory), why=error.strerror
-        )
+        log.warning("trades that are on disk may be recorded again", directory=directory, why=error.strerror)
         return np.empty(0, _ROW)
     finally:
         for fd in files:

@@ -71,12 +71,24 @@ def _missing_trades(symbol: str, sent: Array, fills: Array, stored: Stored) -> M
 def _missing_tickers(symbol: str, sent: Array, stored: Stored) -> Missing:
     """Compare as multisets: a ticker has no id on disk."""
     timed = bool(np.all(sent["time_ns"] > 0))
+    if np.isnan(sent["price"]).any():
+        # The last trade came by another connection than the quotes: which one it was, nobody can say.
+        sent, stored = _without_trade(sent), attrs.evolve(stored, columns=dict(stored.columns))
+        for name in ("price_f64", "volume_f64", "side"):
+            stored.columns[name] = np.zeros_like(stored.columns[name])
     wanted, first, often = np.unique(_keys(sent, timed), return_index=True, return_counts=True)
     found, seen = np.unique(_stored_keys(stored, timed), return_counts=True)
     place = np.searchsorted(found, wanted).clip(max=max(len(found) - 1, 0))
     there = np.where(found[place] == wanted, seen[place], 0) if len(found) else np.zeros(len(wanted), int)
     absent = there < often
     return Missing(symbol, "MD", np.abs(sent["time_ns"][first[absent]]), np.empty(0, np.int64))
+
+
+def _without_trade(sent: Array) -> Array:
+    blank = sent.copy()
+    for name in ("price", "volume", "side"):
+        blank[name] = 0
+    return blank
 
 
 def _keys(sent: Array, timed: bool) -> Array:

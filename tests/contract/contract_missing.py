@@ -13,7 +13,6 @@ from contract_subject import VENUE_GROUP, Subject
 
 from multilogger.errors import ConfigError
 from multilogger.records import Side
-from multilogger.symbols.mappings import read_mappings
 
 
 def _has_side(case: Case, side: Side) -> bool:
@@ -78,7 +77,7 @@ def _missing_parts(subject: Subject) -> Iterator[str]:
         yield f"its venue is called {subject.venue.name}"
     where = _shown(subject, subject.mappings)
     try:
-        entries = read_mappings(subject.mappings).entries
+        entries = subject.mapped.entries
     except ConfigError as error:
         yield f"no mapping rows: {error}"
         return

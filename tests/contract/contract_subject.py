@@ -19,6 +19,7 @@ from multilogger.exchanges.base import Exchange
 from multilogger.exchanges.catalog import GROUP
 from multilogger.records import MarketData, Trade
 from multilogger.simulator.venue import Venue
+from multilogger.symbols.mappings import Mappings, read_mappings
 
 VENUE_GROUP: Final = "multilogger.venues"
 """The entry point group of simulated exchanges."""
@@ -56,6 +57,15 @@ class Subject:
     def mappings(self) -> Path:
         """The file with its symbols in it."""
         return self.root / "mappings" / "symbol_mappings.yaml"
+
+    @cached_property
+    def mapped(self) -> Mappings:
+        """What that file says.
+
+        Raises:
+            ConfigError: it can't be read, or has faults.
+        """
+        return read_mappings(self.mappings)
 
     @cached_property
     def page(self) -> Path | None:

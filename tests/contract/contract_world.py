@@ -16,8 +16,9 @@ from contract_subject import Subject
 
 from multilogger.batch import RowBuffer, SymbolTable
 from multilogger.config import Config, load_config
+from multilogger.connection.budget import Budgets
 from multilogger.connection.connector import make_connector
-from multilogger.connection.http import HttpClient
+from multilogger.connection.http import HttpClient, RestClient
 from multilogger.exchanges.base import (
     Adapter,
     Confirmed,
@@ -69,6 +70,7 @@ class World:
     client: httpx.AsyncClient
     stats: Stats | None = None
     """The counters of the logger."""
+    _rest: RestClient | None = None
 
     @property
     def config(self) -> Config:
@@ -95,7 +97,11 @@ class World:
         """Ask the REST side, and check that the request is stated to weigh what the exchange counts."""
         request = Request(httpx.URL(url).path, dict(params or {}), {})
         assert weight >= self.venue.weigh(request), f"{url} weighs {self.venue.weigh(request)}"
-        return await HttpClient(self.client).get(url, params)
+        if self._rest is None:
+            exchange = self.subject.kind(self.config.exchanges[self.subject.name])
+            stats = ExchangeStats(exchange.id)
+            self._rest = RestClient.of(exchange, HttpClient(self.client), Budgets(), stats)
+        return await self._rest.get(url, params, weight=weight)
 
     async def record(self, secs: float, *, beside: Callable[[], Awaitable[None]] | None = None) -> Comparison:
         """Let the whole program record the exchange, and return how its disk compares with what was sent.

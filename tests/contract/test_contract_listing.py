@@ -18,7 +18,6 @@ from multilogger.errors import ListingError
 from multilogger.exchanges.base import Exchange, ExchangeConnection, Services
 from multilogger.symbols.instruments import AssetClass, SymbolInfo
 from multilogger.symbols.mapper import SymbolMapper
-from multilogger.symbols.mappings import read_mappings
 
 NONSENSE = (
     *(b"", b"<html>", b"\xff", b"null", b"7", b"{}", b'{"message":"NotFound"}', b'{"symbols":null}'),
@@ -61,7 +60,7 @@ async def test_names_lead_back(subject: Subject, tmp_path: Path, autojump_clock:
     """Every listed symbol has a name of its own, which leads back to it: the exchange's and the mapper's."""
     async with open_world(subject, tmp_path) as world:
         exchange, infos = await listed(world)
-    mapper = SymbolMapper(read_mappings(subject.mappings))
+    mapper = SymbolMapper(subject.mapped)
     mapper.replace(subject.name, infos)
     assert len({info.normalized for info in infos}) == len(infos)
     for info in infos:
@@ -85,7 +84,7 @@ async def test_mapping_rows_agree_with_the_listing(
     """A mapped symbol that is listed is mapped to its own base, and some are."""
     async with open_world(subject, tmp_path) as world:
         _, infos = await listed(world)
-    entries = read_mappings(subject.mappings).entries
+    entries = subject.mapped.entries
     by_symbol = {info.symbol: info for info in infos}
     found = [
         (entry.base, by_symbol[symbol])
@@ -94,13 +93,12 @@ async def test_mapping_rows_agree_with_the_listing(
         if exchange == subject.name and symbol in by_symbol
     ]
     assert found, "no mapped symbol is listed"
-    mapper = SymbolMapper(read_mappings(subject.mappings))
+    before, after = SymbolMapper(subject.mapped), SymbolMapper(subject.mapped)
+    after.replace(subject.name, infos)
     for base, info in found:
-        unlisted = mapper.normalize(subject.name, info.symbol)
-        assert unlisted.split("-")[0] == base
-        mapper.replace(subject.name, infos)
-        assert mapper.normalize(subject.name, info.symbol) == unlisted
-        mapper = SymbolMapper(read_mappings(subject.mappings))
+        name = before.normalize(subject.name, info.symbol)
+        assert name.split("-")[0] == base
+        assert after.normalize(subject.name, info.symbol) == name
 
 
 def no_connection(exchange: Exchange, symbols: object) -> ExchangeConnection:

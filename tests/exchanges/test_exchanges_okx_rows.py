@@ -134,7 +134,7 @@ def test_okx_illiquid_instruments(fields: dict[str, str], kind: str) -> None:
         ({"arg": {"channel": "trades", "instId": "SOL-USDT"}, "data": []}, {"unsubscribed symbol": 1}, {}),
         ({"arg": {"channel": "trades-all", "instId": "BTC-USDT"}, "data": []}, {"trades-all": 1}, {}),
         ({"arg": {"channel": "trades", "instId": "BTC-USDT"}}, {}, {"missing field": 1}),
-        ({"arg": {"channel": "trades", "instId": "BTC-USDT"}, "data": 1}, {}, {"wrong type": 1}),
+        ({"arg": {"channel": "trades", "instId": "BTC-USDT"}, "data": 1}, {}, {"not a list": 1}),
         ({"arg": {"channel": "trades"}, "data": []}, {}, {"missing field": 1}),
         ({"arg": {"channel": "trades", "instId": 5}, "data": []}, {}, {"bad symbol": 1}),
         ({"arg": {}, "data": []}, {}, {"missing field": 1}),

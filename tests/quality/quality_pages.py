@@ -8,7 +8,8 @@ import numpy as np
 from quality_rows import SECOND, SYMBOL, Recorder
 
 from multilogger.notes import CoverageNote
-from multilogger.quality.overlaps import Overlaps, Page
+from multilogger.quality.overlaps import Overlaps
+from multilogger.quality.pages import Page
 from multilogger.records import Flag
 from multilogger.tables import Array
 

@@ -11,7 +11,7 @@ from quality_pages import RECENT, overlaps, uid, unordered
 from quality_rows import BACKFILLED, GAP, LIVE, SECOND, SYMBOL, Log, Recorder, passed, trades
 
 from multilogger.notes import Note
-from multilogger.quality.overlaps import Page
+from multilogger.quality.pages import Page
 from multilogger.records import Flag
 from multilogger.supervision.feeds import note_offline
 from multilogger.tables import TRADES
@@ -41,6 +41,8 @@ class PagesWorld:
     """Whether the ledger has been told that a connection carries the symbol."""
     dead: bool = False
     """Whether that connection brings nothing any more, unnoticed."""
+    unheard: int = 0
+    """The first trade that it did not bring."""
     second: bool = False
     """Whether another one carries it, too."""
     checks: int = 0
@@ -72,20 +74,19 @@ class PagesWorld:
         if self.second or self.dead or not self.up:
             self._receive(numbers)
         else:
-            self.dead, self.heard_ns = True, self.now_ns
+            # Of other symbols it brings something after that.
+            self.dead, self.heard_ns, self.unheard = True, self.now_ns + 50 * MILLI, numbers[2]
             self._apply(numbers[:2], 0)
 
     def dies(self) -> None:
         """The connection brings nothing any more."""
         if self.up and not self.dead:
-            self.dead, self.heard_ns = True, self.now_ns
+            self.dead, self.heard_ns, self.unheard = True, self.now_ns, len(self.happened)
             self.wait(1)
 
     def another(self) -> None:
         """Another connection begins to carry the symbol while the first one still seems well."""
         if self.up:
-            if not self.second and not self.dead:
-                self.heard_ns = self.now_ns
             self.second = True
             self._replay()
 
@@ -155,7 +156,7 @@ class PagesWorld:
         """Assert that a crash just now would leave no silent hole."""
         known = {*self.kept}
         for number, time_ns in enumerate(self.happened):
-            unnoticed = self.up and self.dead and time_ns >= self.heard_ns
+            unnoticed = self.up and self.dead and number >= self.unheard
             if number not in known and time_ns >= self.first_ns and not unnoticed:
                 # What nobody has a word for counts as missing, too.
                 assert self.durable.state_at(time_ns) in (GAP, None), (number, time_ns / SECOND)
@@ -191,9 +192,9 @@ class PagesWorld:
         if not self.up:
             return
         until_ns = self.now_ns - round(lag_secs * SECOND)
-        numbers = [it for it, time_ns in enumerate(self.happened) if time_ns <= until_ns][-size:]
+        numbers = [it for it, time_ns in enumerate(self.happened) if time_ns <= until_ns]
         # Those of the same time in any order.
-        numbers.sort(key=lambda it: (self.happened[it], uid(it)))
+        numbers = sorted(numbers, key=lambda it: (self.happened[it], uid(it)))[-size:]
         made = Page(
             np.array([uid(it) for it in numbers], np.uint64),
             np.array([self.happened[it] for it in numbers], np.int64),

@@ -7,7 +7,8 @@ from quality_pages import come, lost, on_disk, overlaps, page, span, streaming, 
 from quality_rows import GAP, LIVE, SECOND, SYMBOL, Recorder
 
 from multilogger.notes import ANY, CoverageState
-from multilogger.quality.overlaps import ALIVE_SECS, CLOCKS_NS
+from multilogger.quality.overlaps import ALIVE_SECS
+from multilogger.quality.pages import CLOCKS_NS
 from multilogger.quality.recorded import STALE_SECS
 from multilogger.records import Flag
 from multilogger.supervision.feeds import note_offline

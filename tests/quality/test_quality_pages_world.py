@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from quality_pages_mutants import MUTANTS
 from quality_pages_world import STEPS, WHOLE, PagesWorld
 from quality_rows import LIVE, SYMBOL
 
@@ -53,3 +55,12 @@ def test_the_property_is_put_to_the_test() -> None:
     except AssertionError:
         return
     raise AssertionError("a ledger that says too much was not found out")
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_each_part_is_needed(name: str) -> None:
+    """With any part of it switched off, the ledger says too much, or a trade is recorded twice."""
+    mutant = MUTANTS[name]
+    assert mutant.wrong() == ""
+    with mutant.patch():
+        assert mutant.wrong()

@@ -20,7 +20,7 @@ SKIPPED: dict[str, str] = {
 
 
 class Expectation:
-    """The rows of one recording: an MD row a ticker once a trade is known, with that trade's size and side."""
+    """The rows of one recording: an MD row a ticker, with size and side of the last trade known."""
 
     def __init__(self) -> None:
         self.tables: Tables = {}

@@ -35,11 +35,11 @@ HISTORY: Final = TradeHistory(page=1000)
 MOST_PAGES: Final = 60
 """Requests for one page of a span, at about one a second: more than any search takes."""
 _MARGIN_NS: Final = NANOS_PER_SECOND
-"""Times are cut to microseconds on the stream, and two trades may have told them in another order."""
+"""Times are cut to microseconds on the stream, and need not rise as ids do."""
 _FIRST_TRADE_NS: Final = 1_378_771_200 * NANOS_PER_SECOND
 """2013-09-10: Kraken opened."""
-_AROUND_NS: Final = 3600 * NANOS_PER_SECOND
-"""An exchange's clock that was wrong, and was put right, was not wrong by more."""
+_SKEW_NS: Final = 60 * NANOS_PER_SECOND
+"""By this much an exchange's clock may have been wrong, and put right."""
 _CLOSE_NS: Final = 1_000_000
 """Times that are closer are not searched between."""
 _SIDES: Final[Mapping[str, Side]] = {"b": Side.BUY, "s": Side.SELL}
@@ -74,8 +74,6 @@ class _Page:
     """Where the next page begins."""
     full: bool
     """Whether there may be a next page."""
-    newest: bool
-    """Whether there are no newer trades."""
 
     @property
     def highest(self) -> int:
@@ -89,10 +87,6 @@ class _Page:
     def proves_void(self, first: int, last: int) -> bool:
         """Return whether the trades on both sides of a span are here: then so would those of the span."""
         return {first - 1, last + 1} <= {trade.trade_id for trade in self.trades}
-
-    def is_newest_below(self, first: int) -> bool:
-        """Return whether there are no trades from an id on yet."""
-        return self.newest and self.highest < first
 
 
 class PastTrades:
@@ -132,28 +126,43 @@ class PastTrades:
             RestError: the exchange did not answer, or not as documented.
         """
         if not since_ns:
-            return await self._search(first, last, _FIRST_TRADE_NS)
+            return await self._search(first, last)
         found = await self._walk(first, last, since_ns - _MARGIN_NS)
-        return await self._search(first, last, since_ns - _AROUND_NS) if found is None else found
+        if found is None:
+            # The exchange's clock was wrong, then or since.
+            found = await self._walk(first, last, since_ns - _SKEW_NS, until_ns=since_ns + _SKEW_NS)
+        return found or []
 
-    async def _walk(self, first: int, last: int, since_ns: int) -> list[Trade] | None:
-        """Go from a time on until the span is reached; None if it can't be told whether it is void."""
+    async def _walk(
+        self, first: int, last: int, since_ns: int, until_ns: int | None = None
+    ) -> list[Trade] | None:
+        """Go from a time on to the span, or past it; None if that does not tell whether it is void.
+
+        Args:
+            first: the lowest id.
+            last: the highest.
+            since_ns: where to begin.
+            until_ns: how far to go, whatever the ids say.
+        """
         while True:
             page = await self._page(since_ns)
             found = page.within(first, last)
             if found or page.proves_void(first, last):
                 return found
-            if not page.full or page.highest > last or page.last_ns - 1 <= since_ns:
+            passed = page.highest > last if until_ns is None else page.last_ns > until_ns
+            if passed or not page.full or page.last_ns - 1 <= since_ns:
                 return None
             # Several trades may share the time at which a page ends.
             since_ns = page.last_ns - 1
 
-    async def _search(self, first: int, last: int, low_ns: int) -> list[Trade]:
-        """Look for the span between a time and the newest trades, by halves: times may have gone back."""
+    async def _search(self, first: int, last: int) -> list[Trade]:
+        """Look for the span between the first trade there ever was and the newest ones, by halves."""
         page = await self._page()
-        high_ns = page.trades[0].time_ns if page.trades else low_ns
+        if page.highest < first:
+            return []
+        low_ns, high_ns = _FIRST_TRADE_NS, page.trades[0].time_ns
         while not (found := page.within(first, last)):
-            if page.proves_void(first, last) or high_ns - low_ns < _CLOSE_NS or page.is_newest_below(first):
+            if page.proves_void(first, last) or high_ns - low_ns < _CLOSE_NS:
                 return []
             middle_ns = (low_ns + high_ns) // 2
             page = await self._page(middle_ns)
@@ -178,7 +187,7 @@ class PastTrades:
         except (KeyError, ValueError, msgspec.DecodeError) as error:
             raise ListingError(f"{self._url}: no trades of {self._symbol} with a last time") from error
         trades = self._read(rows)
-        return _Page(trades, last_ns, full=len(rows) >= HISTORY.page, newest=since_ns is None)
+        return _Page(trades, last_ns, full=len(rows) >= HISTORY.page)
 
     def _read(self, rows: Sequence[msgspec.Raw]) -> list[Trade]:
         """Read the rows of a page; those that can't be read are left out and logged as one line."""

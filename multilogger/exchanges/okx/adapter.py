@@ -149,7 +149,7 @@ class OkxAdapter:
                 if entries:
                     stream.pack(entries, frame, stream, recv_ns, rows)
                 else:
-                    ignore(self._stats, "push without data")
+                    ignore(self._stats, "no data")
         return events
 
     def _stream(self, channel: str, symbol: str) -> _Stream:
@@ -220,7 +220,7 @@ class OkxAdapter:
             refuse(self._stats, error.reason, frame)
             return
         if not entries:
-            ignore(self._stats, "push without data")
+            ignore(self._stats, "no data")
             return
         good = []
         for entry in entries:

@@ -106,7 +106,7 @@ def entries_of(message: Mapping[str, Any]) -> list[Any]:
         raise FrameError("missing field")
     entries = message["data"]
     if not isinstance(entries, list):
-        raise FrameError("wrong type")
+        raise FrameError("not a list")
     return entries
 
 

@@ -18,8 +18,6 @@ from multilogger.simulator.bybit.venue import BybitBase
 from multilogger.simulator.instruments import Instrument, guess_instrument, listing
 from multilogger.simulator.market import Cascade, Fill
 
-_TICKER_AFTER_NS: Final = 2 * messages.MILLISECOND
-"""Its message is made so long after an order."""
 _ID_BYTES: Final = 8
 """Of a UUID, that are a trade's id in the recorder's tables."""
 _EXPIRY_NS: Final = int(datetime(2031, 12, 26, 8, tzinfo=UTC).timestamp()) * 1_000_000_000
@@ -60,7 +58,7 @@ def _inverse(spot: Instrument) -> Instrument:
 class BybitContracts(BybitBase):
     """What the two have in common."""
 
-    messages_per_fill: ClassVar[float] = 1.15
+    messages_per_fill: ClassVar[float] = 1.05
     ack: ClassVar[str] = ""
     greets_first: ClassVar[bool] = True
     always_names_request: ClassVar[bool] = True
@@ -94,8 +92,8 @@ class BybitContracts(BybitBase):
                 self._tell(cascade, self.clock(), client)
 
     def quote(self, cascade: Cascade) -> None:
-        """Send what an order has changed."""
-        self._tell(cascade, cascade.last.time_ns + _TICKER_AFTER_NS)
+        """Send the changed tickers."""
+        self._tell(cascade, self.clock())
 
     def every_second(self) -> None:
         """Send marks and indices, which change all the time."""

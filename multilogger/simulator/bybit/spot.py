@@ -1,7 +1,7 @@
 """Bybit spot, simulated: ``publicTrade``, ``orderbook.1`` and ``tickers``, which are always snapshots.
 
 ``orderbook.1`` comes again with the same ``u`` after three seconds without a change. ``tickers`` has no
-quotes; it comes with every order, and once a second all the same.
+quotes; it comes when something was traded, and once a second all the same.
 
 Source: bybit-exchange.github.io/docs/v5/websocket/public.
 """
@@ -19,9 +19,6 @@ from multilogger.simulator.bybit.venue import BybitBase
 from multilogger.simulator.instruments import Instrument, listing
 from multilogger.simulator.market import Cascade, Fill, Quote
 
-_BOOK_AFTER_NS: Final = 2 * messages.MILLISECOND
-"""Its message is made so long after an order."""
-_TICKER_AFTER_NS: Final = 3 * messages.MILLISECOND
 _REPEAT_NS: Final = 3_000_000_000
 """A book is sent again if it has not changed for so long."""
 
@@ -41,7 +38,7 @@ class BybitVenue(BybitBase):
 
     name: ClassVar[str] = "bybit"
     category: ClassVar[str] = "spot"
-    messages_per_fill: ClassVar[float] = 1.7
+    messages_per_fill: ClassVar[float] = 1.5
     instruments: ClassVar[tuple[Instrument, ...]] = listing("USDT", "")
     most_args: ClassVar[int | None] = 10
     ack: ClassVar[str] = "subscribe"
@@ -91,12 +88,12 @@ class BybitVenue(BybitBase):
 
     def quote(self, cascade: Cascade) -> None:
         """Send the book, which every order changes, and the last price."""
-        symbol, time_ns = cascade.instrument.symbol, cascade.last.time_ns
+        symbol, now_ns = cascade.instrument.symbol, self.clock()
         known = self._books.get(symbol)
         update = 1 if known is None else known.update + 1
-        book = self._books[symbol] = _Book(update, cascade.quote, time_ns, cascade.last.sequence)
-        self._tell_book(symbol, book, time_ns + _BOOK_AFTER_NS)
-        self._tell_last(cascade, time_ns + _TICKER_AFTER_NS)
+        book = self._books[symbol] = _Book(update, cascade.quote, now_ns, cascade.last.sequence)
+        self._tell_book(symbol, book, now_ns)
+        self._tell_last(cascade, now_ns)
 
     def every_second(self) -> None:
         """Send last prices anew, and books that have not changed for three seconds."""

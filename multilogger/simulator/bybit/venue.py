@@ -53,8 +53,6 @@ class BybitBase(BybitRequests):
     requests_per_second: ClassVar[int] = 50
     """No limit is published."""
     resolution_ns: ClassVar[int] = messages.MILLISECOND
-    pace_ns: ClassVar[int] = 4 * messages.MILLISECOND
-    """Trades, book and ticker of an order have times of their own."""
     idle_secs: float = 600.0
     """A connection on which nothing was said for so long is cut."""
 
@@ -66,6 +64,11 @@ class BybitBase(BybitRequests):
     @cached_property
     def _stamps(self) -> dict[str, int]:
         """Time of the last message beside trades, by symbol."""
+        return {}
+
+    @cached_property
+    def _changed(self) -> dict[str, Cascade]:
+        """The last orders of the present step, by symbol."""
         return {}
 
     @cached_property
@@ -96,7 +99,7 @@ class BybitBase(BybitRequests):
 
     @abc.abstractmethod
     def quote(self, cascade: Cascade) -> None:
-        """Send what an order has changed beside trades."""
+        """Send what has changed beside trades, after the last order of a step."""
 
     # The exchange.
 
@@ -139,13 +142,22 @@ class BybitBase(BybitRequests):
     # Trades.
 
     def spread(self, cascade: Cascade) -> None:
-        """Send trades, then quotes and last price."""
+        """Send trades; quotes and last price follow at the end of the step."""
         symbol = cascade.instrument.symbol
         topic = f"publicTrade.{symbol}"
         if clients := self.listeners(topic):
             for fills in _portions(cascade.fills):
                 self.detour.send(topic, clients, partial(self._send_trades, symbol, fills))
-        self.quote(cascade)
+        self._changed[symbol] = cascade
+
+    def step(self, fills: int) -> int:
+        """Let the market trade, and send what it has changed: of each symbol once, however often it traded."""
+        made = super().step(fills)
+        for cascade in self._changed.values():
+            self.quote(cascade)
+        self._changed.clear()
+        self.ledger.commit()
+        return made
 
     def enter_made(self, cascade: Cascade) -> None:
         """Enter the trades of a symbol that any client has ever wanted."""
