@@ -127,9 +127,9 @@ class Budget:
         """REST requests, by their weight."""
         return self._queue("rest", self._limits.rest)
 
-    async def connect(self) -> None:
-        """Wait until another connection may be opened."""
-        await self.connects.take()
+    async def connect(self, connections: int = 1) -> None:
+        """Wait until so many connections more may be opened, all at once."""
+        await self.connects.take(connections)
 
     async def message(self) -> None:
         """Wait until another message may be sent."""

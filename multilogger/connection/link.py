@@ -86,9 +86,9 @@ class WebSocketLink:
         spacing = Allowance(1, 1 / self._limits.messages_per_second)
         return Turns((spacing, *self._limits.messages_per_connection))
 
-    async def wait_turn(self) -> None:
-        """Wait until another connection to the host may be opened."""
-        await self._budget.connect()
+    async def wait_turn(self, connections: int = 1) -> None:
+        """Wait until another connection to the host may be opened, or several at once."""
+        await self._budget.connect(connections)
 
     async def connect(self, nursery: Nursery) -> None:
         """Open the connection, now; trio-websocket's task lives in ``nursery``.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from multilogger.exchanges.base import Frames
@@ -66,6 +66,10 @@ class Quality(Protocol):
 
     def last_trade_id(self, number: int) -> int | None:
         """Return the newest trade id of a symbol that was recorded, None where there is none."""
+        ...
+
+    def knows_trades(self, number: int, trade_ids: Sequence[int]) -> list[bool]:
+        """Return which trades of a symbol are known to have come, where ids have no order; else none are."""
         ...
 
 

@@ -220,19 +220,32 @@ class Watch:
             await trio.sleep(delay)
             return
         self._backoff.reset()
-        newest = max(trades, key=lambda trade: trade.time_ns, default=None)
+        newest = _newest(trades)
         if newest is not None and self._exchange.trade_ids.tell_losses:
             self._feed.coverage.heard_of(symbol, newest.trade_id)
         for case in [it for it in self._cases if it.symbol == symbol and it.wants_look]:
-            self._judge(case, newest)
+            # Tickers should come with trades, whether those came or not.
+            shown = newest if case.table is MD else _newest(self._unknown(case.number, trades))
+            self._judge(case, newest, shown)
 
-    def _judge(self, case: Case, newest: Trade | None) -> None:
-        """Decide between quiet and deaf: is there a trade that should have come, and did not?"""
+    def _unknown(self, number: int, trades: list[Trade]) -> list[Trade]:
+        """Return which trades are not known to have come; where ids have no order, nothing else tells it."""
+        known = self._feed.quality.knows_trades(number, [trade.trade_id for trade in trades])
+        return [trade for trade, is_known in zip(trades, known, strict=True) if not is_known]
+
+    def _judge(self, case: Case, newest: Trade | None, shown: Trade | None) -> None:
+        """Decide between quiet and deaf: is there a trade that should have come, and did not?
+
+        Args:
+            case: a silent table.
+            newest: the exchange's newest trade.
+            shown: the newest that may show it to be deaf.
+        """
         case.wants_look = False
-        if newest is not None and self._should_have_come(case, newest):
+        if shown is not None and self._should_have_come(case, shown):
             # If it is only late, it will have come by the next round.
             self._show(case.number, case.table)
-            if self._cases.last_ns(case.number, MD) < newest.time_ns - _ARRIVING_NS:
+            if self._cases.last_ns(case.number, MD) < shown.time_ns - _ARRIVING_NS:
                 self._show(case.number, MD, accompanies=True)
             return
         if newest is not None:
@@ -260,3 +273,7 @@ class Watch:
                 for it in self._carriers.of(case.symbol)
             )
         )
+
+
+def _newest(trades: list[Trade]) -> Trade | None:
+    return max(trades, key=lambda trade: trade.time_ns, default=None)

@@ -27,6 +27,7 @@ from multilogger.batch import SymbolTable
 from multilogger.notes import ANY, OFFLINE, CoverageNote, CoverageState, Note, closed, gap_note
 from multilogger.quality.doubts import Doubts
 from multilogger.quality.lines import ASIDE, LOST, Away, Line
+from multilogger.quality.missing import Unknown
 from multilogger.quality.overlaps import Overlaps
 from multilogger.quality.recent_ids import RecentIds
 from multilogger.quality.recorded import SLACK_NS, Doubt, Recorded, Sequence
@@ -106,6 +107,10 @@ class CoverageBook:
                 # Up to the last trade on disk all is there, but for holes.
                 start_ns = min(doubted_ns, sequence.last_ns(it.number) or self._stopped_ns)
                 self._doubts.begin(it, Doubt(start_ns, OFFLINE, last, outdo=True))
+
+    def remember(self, gap: Unknown) -> None:
+        """Take over a gap in trades that stays, and that an earlier run has told of."""
+        self._words.remember(gap)
 
     def carried(self, symbols: Iterable[str]) -> None:
         """Take note that a connection now streams these symbols, in all tables."""

@@ -155,8 +155,7 @@ class _Recent:
 
     def begin(self, ids: Ids) -> None:
         """Remember ids that are on disk."""
-        ids = np.unique(ids)
-        self._young = _Generation(ids, np.full(len(ids), _FROM_DISK, np.uint32))
+        self._young = _Generation(np.sort(ids), np.full(len(ids), _FROM_DISK, np.uint32))
 
     def add(self, ids: Ids, tick: int) -> list[bool]:
         """Remember ids, and return of each whether it was not known."""

@@ -107,6 +107,10 @@ class Words:
                     lasting = self._last(it.hole.symbol, note.start_ns, end_ns, it.cause)
                     self.say_with_rows([lasting, closed(note, note.start_ns)])
 
+    def remember(self, it: Unknown) -> None:
+        """Take over a gap that stays, and that an earlier run has told of."""
+        self._last(it.symbol, it.start_ns, it.end_ns, it.cause)
+
     def _say_twice(self, note: CoverageNote) -> None:
         self.say([note])
         self.say_with_rows([note])

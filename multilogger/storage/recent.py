@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -16,7 +17,7 @@ import structlog
 from multilogger.storage import disk
 from multilogger.storage.checkpoint import StreamState
 from multilogger.storage.layout import Paths, day_of, day_suffix, parse_day
-from multilogger.storage.scan import Place, names
+from multilogger.storage.scan import names
 from multilogger.storage.streams import LIVE
 from multilogger.tables import NANOS_PER_SECOND, TRADES, Array
 
@@ -25,7 +26,8 @@ log = structlog.get_logger(__name__)
 MOST: Final = 2_000
 """Trades of a symbol: twice the longest page of newest trades that an exchange gives."""
 DAYS_BACK: Final = 7
-"""No day is read that is so much older than the newest; a market that is so rare is sent no more again."""
+"""No day is read that is so much older than the newest: what an exchange sends again of one is taken for a
+repetition without looking."""
 
 _ROW: Final = np.dtype([("trade_id", "<u8"), ("time_ns", "<i8")])
 _LATE: Final = re.compile(r"trade_id(?P<suffix>\.(?P<day>\d\d\.\d\d\.\d\d)\.\d+\.bin)", re.ASCII)
@@ -49,17 +51,20 @@ def recent_trades(paths: Paths, streams: Sequence[StreamState], exchange: str) -
     for state in streams:
         entry = state.entry
         if (entry.exchange, entry.table, entry.kind) == (exchange, TRADES.number, LIVE):
-            place = Place(paths, exchange, entry.directory, TRADES)
-            rows = _of_symbol(str(place.live), str(place.late), names(place.late), state.last_row)
+            # As text: for a thousand symbols, making paths would cost more than reading.
+            live, late = (
+                f"{it}/{exchange}/{entry.directory}/{TRADES.name}" for it in (paths.data, paths.late)
+            )
+            rows = _of_symbol(live, late, state.last_row)
             if len(rows):
                 found[entry.symbol] = rows
     return found
 
 
-def _of_symbol(live: str, late: str, late_names: Sequence[str], last_row: bytes) -> Array:
+def _of_symbol(live: str, late: str, last_row: bytes) -> Array:
     """Return the newest trades in two directories: of column files, and of late partitions' files."""
     suffixes: dict[int, list[str]] = {}
-    for name in late_names:
+    for name in names(Path(late)):
         parts = _LATE.fullmatch(name)
         day = parse_day(parts["day"]) if parts else None
         if parts is not None and day is not None:

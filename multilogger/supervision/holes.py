@@ -18,11 +18,14 @@ import structlog
 from multilogger.archive import tree
 from multilogger.archive.reader import Archive, open_archive
 from multilogger.batch import SymbolTable
+from multilogger.connection.backfill import NO_HISTORY, NOT_THERE, OFF, TOO_OLD
 from multilogger.errors import ArchiveError
 from multilogger.notes import CoverageState
-from multilogger.quality.missing import Hole
+from multilogger.quality.coverage import CoverageBook
+from multilogger.quality.holes import TOO_MANY
+from multilogger.quality.missing import Hole, Unknown
 from multilogger.quality.recent_ids import RecentIds, RisingIds
-from multilogger.quality.sequence import TradeSequence
+from multilogger.quality.sequence import BEGAN_ANEW, LEAPT, TradeSequence
 from multilogger.records import Flag
 from multilogger.storage.catalog import CatalogError, CoverageInterval, open_catalog
 from multilogger.storage.layout import NANOS_PER_DAY, Paths
@@ -30,6 +33,10 @@ from multilogger.tables import NANOS_PER_SECOND, TRADES, Array
 
 log = structlog.get_logger(__name__)
 
+_LASTING: Final = frozenset({NO_HISTORY, NOT_THERE, OFF, TOO_OLD, TOO_MANY, LEAPT, BEGAN_ANEW})
+"""Causes of gaps that nothing will fill."""
+_MOST_LASTING: Final = 100
+"""Of a symbol, that may lie in what a run begins to say."""
 _MARGIN_NS: Final = 600 * NANOS_PER_SECOND
 """A hole at the tail ends by our own clock, which differs from the exchange's by less than this."""
 
@@ -42,6 +49,8 @@ class OpenHoles:
     """As they were noted."""
     found: Array
     """Trades of them that are on disk: rows of ``TRADES.row`` with symbol number, id, time and flags."""
+    lasting: tuple[Unknown, ...] = ()
+    """Gaps of before that nothing will fill, the newest of each symbol."""
 
 
 def open_holes(data_path: Path, symbols: SymbolTable) -> OpenHoles:
@@ -54,7 +63,7 @@ def open_holes(data_path: Path, symbols: SymbolTable) -> OpenHoles:
         data_path: recovered, and not written to yet.
         symbols: numbers the exchange's symbols.
     """
-    noted = _noted(Paths(data_path).catalog, symbols)
+    noted, lasting = _noted(Paths(data_path).catalog, symbols)
     holes: list[Hole] = []
     found = [np.zeros(0, TRADES.row)]
     for number, of_symbol in noted.items():
@@ -67,11 +76,19 @@ def open_holes(data_path: Path, symbols: SymbolTable) -> OpenHoles:
             )
         else:
             holes += of_symbol
-    return OpenHoles(tuple(holes), np.concatenate(found))
+    return OpenHoles(tuple(holes), np.concatenate(found), tuple(lasting))
 
 
-def take_over(opened: OpenHoles, sequence: TradeSequence | RisingIds | RecentIds) -> None:
-    """Have a sequence know of holes, and that what is on disk is not missing; its news tell the ledger."""
+def take_over(
+    opened: OpenHoles, sequence: TradeSequence | RisingIds | RecentIds, ledger: CoverageBook | None = None
+) -> None:
+    """Have a sequence know of holes, and that what is on disk is not missing; its news tell the ledger.
+
+    The ledger has to know of the gaps that stay: it may say of a longer time that all but these is there.
+    """
+    if ledger is not None:
+        for it in opened.lasting:
+            ledger.remember(it)
     for hole in opened.holes:
         sequence.add_hole(hole)
     if len(opened.found):
@@ -79,19 +96,29 @@ def take_over(opened: OpenHoles, sequence: TradeSequence | RisingIds | RecentIds
         sequence.fresh(opened.found)
 
 
-def _noted(catalog: Path, symbols: SymbolTable) -> dict[int, list[Hole]]:
+def _noted(catalog: Path, symbols: SymbolTable) -> tuple[dict[int, list[Hole]], list[Unknown]]:
+    """Return the holes by symbol number, and the gaps that stay."""
     try:
         with open_catalog(catalog) as reader:
             intervals = reader.coverage(symbols.exchange, table=TRADES.name)
     except CatalogError as error:
         log.warning("missed trades of earlier runs are not asked for", why=str(error))
-        return {}
+        return {}, []
     noted: dict[int, list[Hole]] = defaultdict(list)
+    lasting: dict[int, list[Unknown]] = defaultdict(list)
     for it in intervals:
-        if it.state is CoverageState.GAP and 0 <= it.first_id <= it.last_id and it.end_ns is not None:
+        if it.state is not CoverageState.GAP or it.end_ns is None:
+            continue
+        if 0 <= it.first_id <= it.last_id:
             number = symbols.number(it.symbol)
             noted[number].append(_hole_of(it, number))
-    return noted
+        elif it.cause in _LASTING:
+            number = symbols.number(it.symbol)
+            lasting[number].append(Unknown(number, it.start_ns, it.end_ns, it.cause))
+    newest = (
+        it for gaps in lasting.values() for it in sorted(gaps, key=lambda gap: gap.end_ns)[-_MOST_LASTING:]
+    )
+    return noted, list(newest)
 
 
 def _hole_of(noted: CoverageInterval, number: int) -> Hole:

@@ -138,7 +138,7 @@ class Memories:
             breakers=Breakers(symbols, settings.config, stats),
             liveness=Liveness(settings.config.quiet_secs),
         )
-        take_over(open_holes(around.data_path, symbols), quality.trades)
+        take_over(open_holes(around.data_path, symbols), quality.trades, coverage)
         if recent:
             since_ns = around.calendar() - int(settings.config.backfill_max_age_secs * NANOS_PER_SECOND)
             adopt_gaps(Paths(around.data_path), symbols, recent, coverage.overlaps, since_ns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import attrs
 import numpy as np
@@ -30,6 +30,8 @@ class FakeQuality:
     of_late: dict[int, float] = attrs.field(factory=dict)
     """Rows a second by symbol number."""
     last_ids: dict[int, int] = attrs.field(factory=dict)
+    known: set[tuple[int, int]] = attrs.field(factory=set)
+    """Numbers of symbols and ids of trades that are known to have come, without an order."""
     once: bool = False
     """Whether trades that come twice are dropped."""
     doubles: int = 0
@@ -87,6 +89,10 @@ class FakeQuality:
     def last_trade_id(self, number: int) -> int | None:
         """Return the last one."""
         return self.last_ids.get(number)
+
+    def knows_trades(self, number: int, trade_ids: Sequence[int]) -> list[bool]:
+        """Return what the test says."""
+        return [(number, trade_id) in self.known for trade_id in trade_ids]
 
 
 def _chosen(numbers: Array, chosen: set[int]) -> Array:

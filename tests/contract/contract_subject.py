@@ -130,7 +130,8 @@ def package_subject(directory: Path) -> Subject:
         directory: laid out as the documentation says.
     """
     project = tomllib.loads((directory / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    sys.path.insert(0, str(directory))
+    if str(directory) not in sys.path:
+        sys.path.insert(0, str(directory))
     groups = project["entry-points"]
     kind: type[Exchange] = _loaded(next(iter(groups[GROUP].values())))
     venues = groups.get(VENUE_GROUP, {})

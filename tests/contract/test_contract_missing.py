@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import attrs
 import pytest
-from contract_marks import by_exchange
+from contract_marks import VARIABLE, by_exchange
 from contract_missing import missing
-from contract_page import documented_package
+from contract_page import ROOT, documented_package, write_documented
 from contract_subject import Subject, package_subject
 
 from multilogger.config import ExchangeConfig
@@ -88,3 +91,33 @@ def test_a_venue_is_missing() -> None:
         line == "bitstamp: no venue in simulator.venues.VENUES, nor by an entry point in multilogger.venues"
     )
     assert missing(attrs.evolve(subject, venue=CoinbaseVenue)) == ["bitstamp: its venue is called coinbase"]
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_the_package_of_somebody_else(tmp_path: Path, *, complete: bool) -> None:
+    """The suite runs on the directory of a package, as the documentation says, and names what it lacks."""
+    directory = tmp_path / "package"
+    write_documented(directory)
+    if not complete:
+        (directory / "docs" / "exchanges" / "bitstamp.md").unlink()
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            __file__,
+            "-k",
+            "nothing_is_missing",
+        ],
+        cwd=ROOT,
+        env={**os.environ, VARIABLE: str(directory)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == (0 if complete else 1), done.stdout
+    assert "test_nothing_is_missing[coinbase]" not in done.stdout
+    assert ("bitstamp: no docs page docs/exchanges/bitstamp.md" in done.stdout) is not complete

@@ -177,6 +177,9 @@ def attempts(test: Callable[..., Any], subject: Subject, directory: Path) -> Non
 )
 def test_a_mistake_is_found(mutant: Subject, name: str, tmp_path: Path) -> None:
     """Each mistake fails the test that is about it."""
-    test = MUTANTS[name][3]
-    with pytest.raises((AssertionError, ExceptionGroup, FrameError, KeyError)):
-        attempts(test, mutant, tmp_path)
+    failed = False
+    try:
+        attempts(MUTANTS[name][3], mutant, tmp_path)
+    except* (AssertionError, FrameError, KeyError):
+        failed = True
+    assert failed

@@ -9,7 +9,7 @@ import pytest
 from exchanges_kraken import RECV_NS, Fed, ack, message, refusal, ticker, trade
 
 from multilogger.errors import FrameError
-from multilogger.exchanges.base import Confirmed, Event, Rejected, Renew, Send
+from multilogger.exchanges.base import Confirmed, Event, NewestIds, Rejected, Renew, Send
 from multilogger.exchanges.kraken.exchange import Kraken, KrakenConfig
 from multilogger.records import Flag
 
@@ -152,6 +152,20 @@ def test_kraken_replays_are_flagged_and_updates_are_not() -> None:
     assert [row[4] for row in rows] == [Flag.REPLAYED] * 3 + [Flag.LIVE]
     frame = json.dumps(message("trade", trade(9), trade(7), kind="snapshot")).encode()
     assert [(it.trade_id, it.flags) for it in fed.exchange.parse_trade_data(frame)] == [(7, 2), (9, 2)]
+
+
+def test_kraken_a_snapshot_names_the_newest_trade() -> None:
+    """It has the newest trade there was; what comes after it is no news, and an end is an end."""
+    fed = Fed()
+    assert isinstance(fed.adapter, NewestIds)
+    fed.feed(message("trade", trade(9), trade(7), trade(3, symbol="ETH/USD"), kind="snapshot"))
+    fed.feed(message("trade", trade(10)), message("trade", trade(11, price=0), kind="snapshot"))
+    assert fed.adapter.newest_ids == {fed.table.number("BTC/USD"): 9, fed.table.number("ETH/USD"): 3}
+    fed.feed(refusal("no", 1, "ETH/USD"))
+    fed.adapter.unsubscribe(["SOL/USD"])
+    assert fed.adapter.newest_ids == {fed.table.number("BTC/USD"): 9}
+    fed.adapter.unsubscribe(["BTC/USD"])
+    assert fed.adapter.newest_ids == {}
 
 
 def test_kraken_the_last_trade_is_the_one_with_the_highest_id() -> None:

@@ -108,7 +108,14 @@ async def test_kraken_listing_with_one_name_for_two() -> None:
 
 async def test_kraken_listing_with_odd_entries() -> None:
     """Odd entries are left out, and logged as one line."""
-    odd = {"A": None, "B": 5, "C": [], "D": {}, "E": {**BTC, "altname": None}, "F": {**BTC, "status": 7}}
+    odd: dict[str, Any] = {
+        "A": None,
+        "B": 5,
+        "C": [],
+        "D": {},
+        "E": {**BTC, "altname": None},
+        "F": {**BTC, "status": 7},
+    }
     with capture_logs() as logs:
         infos = await served(listing({**odd, "XXBTZUSD": BTC})).fetch_symbols()
     assert [info.symbol for info in infos] == ["BTC/USD"]

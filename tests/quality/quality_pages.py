@@ -17,6 +17,9 @@ RECENT = np.dtype([("trade_id", "<u8"), ("time_ns", "<i8")])
 HIGH = 2**63 + 11
 """Ids are far above what fits into a signed integer."""
 
+AT = [18, 19.4, 19.6, 24, 29.9, 31]
+"""Before the gap of :func:`lost`, in it, and behind it."""
+
 
 def uid(number: int) -> int:
     """Return an id that has nothing to do with the order of ``number``."""
@@ -101,3 +104,8 @@ def lost() -> Recorder:
     recorder.lose(20.5)
     recorder.at(30).carry()
     return recorder
+
+
+def states(recorder: Recorder) -> str:
+    """Return what is said of the trades at these times."""
+    return recorder.log.states(AT)

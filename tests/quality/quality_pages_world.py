@@ -205,14 +205,14 @@ class PagesWorld:
         self._apply([it for it, want in zip(numbers, wanted.tolist(), strict=True) if want], Flag.BACKFILLED)
 
     def _apply(self, numbers: list[int], flags: int) -> None:
-        symbol, names = self.recorder.symbols.number(SYMBOL), {uid(it): it for it in numbers}
-        rows = (
-            trades(*((symbol, uid(it), self.happened[it]) for it in numbers), flags=flags) if numbers else []
-        )
-        kept = passed(self.recorder.quality, rows) if len(rows) else []
-        if not len(rows):
-            self.recorder.quality.apply({})
-        notes = self.recorder.quality.take_notes()
+        quality, symbol = self.recorder.quality, self.recorder.symbols.number(SYMBOL)
+        names, kept = {uid(it): it for it in numbers}, list[tuple[int, int]]()
+        if numbers:
+            rows = trades(*((symbol, uid(it), self.happened[it]) for it in numbers), flags=flags)
+            kept = passed(quality, rows)
+        else:
+            quality.apply({})
+        notes = quality.take_notes()
         # A crash between the rows and the notes behind them.
         self.kept += [names[trade_id] for _, trade_id in kept]
         self.check()

@@ -8,11 +8,29 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from quality_rows import make_filter, passed, ticker, trades
+from quality_pages import on_disk, uid
+from quality_rows import SECOND, make_filter, passed, ticker, trades
 
-from multilogger.quality.recent_ids import REMEMBERED
-from multilogger.records import Flag
-from multilogger.tables import MD
+from multilogger.batch import SymbolTable
+from multilogger.quality.filter import QualityFilter
+from multilogger.quality.recent_ids import REMEMBERED, TICK_NS, RecentIds
+from multilogger.records import ExchangeId, Flag
+from multilogger.stats import ExchangeStats
+from multilogger.tables import MD, Array
+
+
+def restarted(recent: Array) -> tuple[QualityFilter, ExchangeStats, SymbolTable]:
+    """Return a filter that found trades on disk, its counters and symbols."""
+    stats, symbols = ExchangeStats("binance"), SymbolTable(ExchangeId.BINANCE)
+    quality = QualityFilter(
+        symbols,
+        stats,
+        last_trade_ids={"BTCUSDT": int(recent["trade_id"].max())},
+        last_md={},
+        recent_trades={"BTCUSDT": recent},
+        trade_ids="unordered",
+    )
+    return quality, stats, symbols
 
 
 def test_rising_ids_leave_no_holes() -> None:
@@ -95,3 +113,74 @@ def test_a_replayed_ticker_during_an_overlap() -> None:
     quality.overlap(["BTCUSDT"], on=True)
     assert quality.apply({MD.number: ticker(5, 1.0, Flag.REPLAYED)}) == {}
     assert stats.duplicates == 1
+
+
+def test_ids_on_disk_are_known_after_a_restart() -> None:
+    """What an exchange sends again at a subscription, or tells of its history, is not recorded twice."""
+    quality, stats, symbols = restarted(on_disk((1, 10), (2, 20), (3, 30)))
+    number = symbols.number("BTCUSDT")
+    told = trades((number, uid(4), 25), (number, uid(2), 20), (number, uid(1), 10), flags=Flag.REPLAYED)
+    told["time_ns"] *= SECOND
+    assert passed(quality, told) == [(number, uid(4))]
+    assert stats.duplicates == 2
+
+
+@pytest.mark.parametrize("flags", [Flag.REPLAYED, Flag.BACKFILLED])
+def test_what_is_older_than_what_was_read_may_be_on_disk(flags: Flag) -> None:
+    """It is taken for a repetition if it is told of the past; a live trade is new whatever its time says."""
+    quality, _, symbols = restarted(on_disk((1, 10), (2, 20)))
+    number, other = symbols.number("BTCUSDT"), symbols.number("ETHUSDT")
+    old = trades((number, uid(3), 9 * SECOND), (other, uid(3), 9 * SECOND), flags=flags)
+    assert passed(quality, old) == [(other, uid(3))]
+    assert passed(quality, trades((number, uid(4), 9 * SECOND))) == [(number, uid(4))]
+
+
+def test_known_by_a_time() -> None:
+    """Trades on disk always were; others from a hundredth second after they came, and never too soon."""
+    now = [1000 * SECOND]
+    stats, symbols = ExchangeStats("binance"), SymbolTable(ExchangeId.BINANCE)
+    ids = RecentIds(symbols, stats, {}, {"BTCUSDT": on_disk((0, 1))}, lambda: now[0])
+    for number in range(1, 4):
+        now[0] += SECOND
+        ids.fresh(trades((0, uid(number), 5)))
+    asked = np.array([uid(number) for number in range(5)], np.uint64)
+
+    def known_by(time_ns: int) -> str:
+        return "".join("x" if it else "-" for it in ids.known_by(0, asked, time_ns).tolist())
+
+    assert known_by(0) == known_by(1001 * SECOND - 1) == known_by(1001 * SECOND) == "x----"
+    assert known_by(1001 * SECOND + 2 * TICK_NS) == "xx---"
+    assert known_by(1002 * SECOND - TICK_NS) == "xx---"
+    assert known_by(5000 * SECOND) == "xxxx-"
+    assert ids.knows(0, asked).tolist() == [True] * 4 + [False]
+    assert ids.knows(7, asked).tolist() == [False] * 5
+    assert (ids.last_ns(0), ids.last_ns(99)) == (SECOND, 0)
+
+
+def test_known_by_a_time_that_is_too_far() -> None:
+    """After more than a year, what comes is never taken for known before."""
+    now = [0]
+    ids = RecentIds(SymbolTable(ExchangeId.BINANCE), ExchangeStats("binance"), {}, None, lambda: now[0])
+    now[0] = 3 * 366 * 86_400 * SECOND
+    ids.fresh(trades((0, uid(1), 5)))
+    asked = np.array([uid(1)], np.uint64)
+    assert ids.knows(0, asked).tolist() == [True]
+    assert ids.known_by(0, asked, 2 * now[0]).tolist() == [False]
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 3)), max_size=1200), st.integers(1, 300))
+def test_known_by_is_when_each_came(rows: list[tuple[int, int]], size: int) -> None:
+    """However many ids there are, and in whatever order."""
+    now = [0]
+    ids = RecentIds(SymbolTable(ExchangeId.BINANCE), ExchangeStats("binance"), {}, None, lambda: now[0])
+    came: dict[int, int] = {}
+    for at in range(0, len(rows), size):
+        part = rows[at : at + size]
+        now[0] += part[0][1] * SECOND
+        ids.fresh(trades(*((0, trade_id, 5) for trade_id, _ in part)))
+        for trade_id, _ in part:
+            came.setdefault(trade_id, now[0])
+    asked = np.array(list(came), np.uint64)
+    for time_ns in {*came.values()}:
+        expected = [at < time_ns for at in came.values()]
+        assert ids.known_by(0, asked, time_ns).tolist() == expected

@@ -20,7 +20,9 @@ class Expectation:
 
     def add(self, message: Any, _recv: str | None) -> None:
         """Add what a message implies."""
-        symbol, feed = message.get("product_id", ""), message.get("feed")
+        if "event" in message:
+            return
+        symbol, feed = message["product_id"], message["feed"]
         trades = self.tables.setdefault((symbol, "TRADES"), [])
         if feed == "trade_snapshot":
             for fill in reversed(message["trades"]):

@@ -135,6 +135,7 @@ class BybitAdapter(abc.ABC):
         else:
             if not trades:
                 ignore(self._stats, "publicTrade without trades")
+        newest = None
         for data in trades:
             price, size, time_ns, trade_id = data.p, data.v, data.T * 1_000_000, trade_id_of(data.i)
             sane = 0 < price < MOST and 0 < size < MOST and FIRST_NS <= time_ns < LAST_NS
@@ -142,10 +143,12 @@ class BybitAdapter(abc.ABC):
                 refuse(self._stats, absurd_trade(price, size, time_ns), frame)
                 continue
             side = 1 if data.S == "Buy" else 0
-            known.trade(price, size, side)
+            newest = price, size, side
             rows.trades += TRADES.pack(
                 known.number, 0, time_ns, recv_ns, trade_id, price, size, NO_ORDER, NO_ORDER, side
             )
+        if newest is not None:
+            known.trade(*newest)
 
     def _readable(self, frame: bytes) -> list[TradeData]:
         """Return the trades of a frame that can be read, where some can't: one must not cost the others."""

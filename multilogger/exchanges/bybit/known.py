@@ -7,7 +7,10 @@ those of ``tickers``. A trade of an earlier connection counts as long as ``ticke
 
 from __future__ import annotations
 
+from typing import Final
+
 import attrs
+import msgspec
 from msgspec import UNSET
 
 from multilogger.errors import FrameError
@@ -25,14 +28,16 @@ class BybitMarket(Market):
     """The connection that asked for the symbol last: of use to the public parsers alone."""
 
 
-@attrs.frozen
-class Quotes:
-    """What ``tickers`` of linear and inverse has said so far; 0 stands for what isn't known."""
+class Quotes(msgspec.Struct, frozen=True, gc=False):
+    """Last price, best quotes and volume of 24 hours, as far as they have been told: 0 if they weren't."""
 
     last: float = 0.0
     bid: float = 0.0
     ask: float = 0.0
     volume: float = 0.0
+
+
+NO_QUOTES: Final = Quotes()
 
 
 @attrs.define(eq=False)
@@ -46,7 +51,7 @@ class Known:
     """Of the last trade that this connection brought; 0 before."""
     size: float = 0.0
     side: int = 0
-    quotes: Quotes = Quotes()
+    quotes: Quotes = NO_QUOTES
     update: int | None = None
     """``u`` of the newest ``orderbook.1``."""
     begun: bool = False
@@ -74,7 +79,7 @@ def merged(before: Quotes, message: Ticker, *, daily: bool) -> Quotes:
     if message.type == "snapshot":
         if UNSET in (data.last_price, data.bid1_price, data.ask1_price):
             raise FrameError("missing field")
-        before = Quotes()
+        before = NO_QUOTES
     last = before.last if data.last_price is UNSET else data.last_price
     bid = before.bid if data.bid1_price is UNSET else data.bid1_price
     ask = before.ask if data.ask1_price is UNSET else data.ask1_price

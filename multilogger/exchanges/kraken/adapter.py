@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import attrs
@@ -24,6 +24,7 @@ from multilogger.exchanges.fields import (
 )
 from multilogger.exchanges.kraken.messages import (
     FLAGS,
+    LAST_STAGES,
     MOST_ID,
     TAKERS_SIDE,
     TICKER,
@@ -37,15 +38,12 @@ from multilogger.exchanges.kraken.messages import (
     decode_tickers,
     decode_trades,
     entries_of,
+    maintenance_stage,
 )
 from multilogger.exchanges.kraken.subscriptions import Subscriptions
 from multilogger.stats import ExchangeStats
 from multilogger.tables import MD, TRADES
 
-_LAST_STAGES: Final = ("imminent_5m", "final_warning_30s")
-"""Of a maintenance that is announced; the earlier ones come up to 72 hours before."""
-_OURS: Final = ("spot_ws", "all")
-"""Services whose maintenance cuts connections."""
 _ONLINE: Final = "online"
 _MAINTENANCE: Final = "maintenance"
 
@@ -93,6 +91,8 @@ class KrakenAdapter:
         self._daily_volume = daily_volume
         self._clock = IsoClock()
         self._pairs: dict[str, _Pair] = {}
+        self.newest_ids: dict[int, int] = {}
+        """The newest trade when each pair was subscribed, by symbol number: none after it was missed then."""
         self._subscriptions = Subscriptions(stats, trigger)
         self._greeted = False
         """Whether the status that opens a connection has come."""
@@ -112,8 +112,7 @@ class KrakenAdapter:
 
     def unsubscribe(self, symbols: Sequence[str]) -> list[str]:
         """Return the requests; data still under way count as unsubscribed."""
-        for symbol in symbols:
-            self._pairs.pop(symbol, None)
+        self._leave(symbols)
         return self._subscriptions.unsubscribe(symbols)
 
     def ping(self) -> str:
@@ -182,6 +181,8 @@ class KrakenAdapter:
             if trade_id > last.trade_id:
                 last.trade_id, last.price, last.size, last.side = trade_id, price, size, side
                 self._lasts[trade.symbol] = last
+            if flags:
+                self.newest_ids[pair.number] = trade_id
             rows.trades += TRADES.pack(
                 pair.number, flags, time_ns, recv_ns, trade_id, price, size, NO_ORDER, NO_ORDER, side
             )
@@ -258,9 +259,14 @@ class KrakenAdapter:
         events = self._subscriptions.answer(message)
         for event in events:
             if isinstance(event, Rejected):
-                for symbol in event.symbols:
-                    self._pairs.pop(symbol, None)
+                self._leave(event.symbols)
         return events
+
+    def _leave(self, symbols: Sequence[str]) -> None:
+        for symbol in symbols:
+            gone = self._pairs.pop(symbol, None)
+            if gone is not None:
+                self.newest_ids.pop(gone.number, None)
 
     def _status(self, message: dict[str, Any]) -> list[Event]:
         """Return whether the exchange is about to cut connections.
@@ -271,27 +277,11 @@ class KrakenAdapter:
         greeting, self._greeted = not self._greeted, True
         data = message.get("data")
         status = data[0] if isinstance(data, list) and data and isinstance(data[0], dict) else {}
-        system, stage = status.get("system"), _maintenance_stage(status)
-        if not greeting and (system == _MAINTENANCE or stage in _LAST_STAGES):
-            return [Renew(f"status: {stage if stage in _LAST_STAGES else system}")]
+        system, stage = status.get("system"), maintenance_stage(status)
+        if not greeting and (system == _MAINTENANCE or stage in LAST_STAGES):
+            return [Renew(f"status: {stage if stage in LAST_STAGES else system}")]
         if stage:
             ignore(self._stats, "upcoming maintenance")
         elif system != _ONLINE:
             ignore(self._stats, f"status {system}" if isinstance(system, str) else "status")
         return []
-
-
-def _maintenance_stage(status: Mapping[str, Any]) -> str:
-    """Return the last stage of the announced maintenances that concern us; empty where there are none."""
-    announced = status.get("upcoming_maintenance")
-    stages = [
-        str(it.get("phase", ""))
-        for it in (announced if isinstance(announced, list) else ())
-        if isinstance(it, dict) and _concerns(it.get("affected_services"))
-    ]
-    return next((stage for stage in stages if stage in _LAST_STAGES), stages[0] if stages else "")
-
-
-def _concerns(services: object) -> bool:
-    """Return whether a maintenance concerns our connections; one that does not say which concerns all."""
-    return not isinstance(services, list) or any(it in _OURS for it in services)

@@ -38,6 +38,10 @@ TICKER: Final = "ticker"
 FLAGS: Final[Mapping[str, int]] = {"update": int(Flag.LIVE), "snapshot": int(Flag.REPLAYED)}
 """What the type of a message says of its rows. Members of an enumeration would cost more than the row."""
 TAKERS_SIDE: Final = {"buy": 1, "sell": 0}
+LAST_STAGES: Final = ("imminent_5m", "final_warning_30s")
+"""Of a maintenance that is announced; the earlier ones come up to 72 hours before."""
+_OURS: Final = ("spot_ws", "all")
+"""Services whose maintenance cuts connections."""
 
 
 class TradeData(msgspec.Struct, gc=False):
@@ -203,3 +207,23 @@ def trade_record(
         flags=flags,
         exchange_specific=rest,
     )
+
+
+def maintenance_stage(status: Mapping[str, Any]) -> str:
+    """Return how near the announced maintenances are that concern us; empty where there are none.
+
+    Args:
+        status: the one entry of a message of the channel ``status``.
+    """
+    announced = status.get("upcoming_maintenance")
+    stages = [
+        str(it.get("phase", ""))
+        for it in (announced if isinstance(announced, list) else ())
+        if isinstance(it, dict) and _concerns(it.get("affected_services"))
+    ]
+    return next((stage for stage in stages if stage in LAST_STAGES), stages[0] if stages else "")
+
+
+def _concerns(services: object) -> bool:
+    """Return whether a maintenance concerns our connections; one that does not say which concerns all."""
+    return not isinstance(services, list) or any(it in _OURS for it in services)

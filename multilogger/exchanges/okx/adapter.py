@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -49,6 +49,9 @@ from multilogger.records import MERGED_SHIFT, Flag
 from multilogger.stats import ExchangeStats
 from multilogger.tables import MD, TRADES
 
+_REPLAYED: Final = int(Flag.REPLAYED)
+"""A plain number: joining an enumeration's flags costs as much as decoding a frame."""
+
 
 @attrs.define(eq=False)
 class _Newest:
@@ -75,7 +78,7 @@ class _Stream:
     """Of the symbol."""
     newest: _Newest
     market: Market
-    flags: int = Flag.REPLAYED
+    flags: int = _REPLAYED
     """Of the next rows: what comes first tells what was last before the subscription."""
 
 
@@ -175,7 +178,7 @@ class OkxAdapter:
     def _pack_trades(
         self, entries: Sequence[TradeData], frame: bytes, stream: _Stream, recv_ns: int, rows: RowBuffer
     ) -> None:
-        flags, stream.flags = stream.flags, Flag.LIVE
+        flags, stream.flags = stream.flags, 0
         for data in entries:
             trade_id, price, size, fills = data.trade_id, data.px, data.sz, data.count
             time_ns, side = data.ts * NS_PER_MS, SIDES.get(data.side)
@@ -196,7 +199,7 @@ class OkxAdapter:
     def _pack_tickers(
         self, entries: Sequence[TickerData], frame: bytes, stream: _Stream, recv_ns: int, rows: RowBuffer
     ) -> None:
-        flags, stream.flags = stream.flags, Flag.LIVE
+        flags, stream.flags = stream.flags, 0
         for data in entries:
             last, volume, bid, ask = data.last, data.volume, data.bid_px, data.ask_px
             time_ns = data.ts * NS_PER_MS

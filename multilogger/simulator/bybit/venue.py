@@ -117,10 +117,7 @@ class BybitBase(BybitRequests):
 
     async def attend(self, client: BybitClient) -> None:
         """Cut a connection on which neither side says anything."""
-        while True:
-            left = client.heard_at + self.idle_secs - trio.current_time()
-            if left <= 0:
-                break
+        while (left := client.heard_at + self.idle_secs - trio.current_time()) > 0:  # noqa: ASYNC110 - by the clock
             await trio.sleep(left)
         client.leave(1001, "idle")
 
@@ -151,7 +148,7 @@ class BybitBase(BybitRequests):
         self._changed[symbol] = cascade
 
     def step(self, fills: int) -> int:
-        """Let the market trade, and send what it has changed: of each symbol once, however often it traded."""
+        """Let the market trade, and send of each symbol once what that has changed."""
         made = super().step(fills)
         for cascade in self._changed.values():
             self.quote(cascade)
