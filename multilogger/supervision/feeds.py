@@ -12,6 +12,7 @@ from multilogger.notes import ANY, OFFLINE, CoverageNote, CoverageState, Note, c
 from multilogger.quality.recorded import SLACK_NS
 from multilogger.stats import ExchangeState, Stats
 from multilogger.supervision.gate import Gate
+from multilogger.tables import MD
 
 AddNotes = Callable[[list[Note]], None]
 """Has notes journalled with the next commit; must not block."""
@@ -97,6 +98,7 @@ def note_offline(
     add_notes: AddNotes,
     open_coverage: Sequence[CoverageNote] = (),
     ended_ns: Mapping[str, int] | None = None,
+    heard_ns: Mapping[tuple[str, str], int] | None = None,
 ) -> None:
     """Note that nothing was recorded between two runs, and end what the last one left open.
 
@@ -110,6 +112,8 @@ def note_offline(
         add_notes: takes the notes.
         open_coverage: the intervals that are open, with what was said over them since, in that order.
         ended_ns: when it ended for exchanges that it left by a crash; ``stopped_ns`` for others.
+        heard_ns: event time of the newest row on disk by exchange and symbol. One of several connections may
+            have been dead before a crash: tickers of a symbol were certainly recorded up to there only.
     """
     if not stopped_ns:
         return
@@ -122,12 +126,24 @@ def note_offline(
             live = note.state is CoverageState.LIVE
             at_ns = crashed.get(note.exchange, stopped_ns) - SLACK_NS if live else stopped_ns
             notes.append(closed(note, at_ns) if note.end_ns is None else note)
+            if live and note.end_ns is None and note.table == MD.name:
+                since_ns = (heard_ns or {}).get((note.exchange, note.symbol), at_ns + SLACK_NS) - SLACK_NS
+                notes += _unheard(note, max(since_ns, note.start_ns), at_ns)
     enabled = set(names)
     for name in sorted(enabled.union(crashed)):
         since_ns = crashed[name] - SLACK_NS if name in crashed else stopped_ns
         gap = offline.get(name) or gap_note(name, OFFLINE, since_ns, None)
         notes.append(closed(gap, started_ns) if name in enabled else gap)
     add_notes(notes)
+
+
+def _unheard(live: CoverageNote, start_ns: int, end_ns: int) -> list[Note]:
+    """Return that a table may not have been recorded any more before a crash."""
+    if start_ns >= end_ns:
+        return []
+    return [
+        CoverageNote(live.exchange, live.symbol, live.table, CoverageState.GAP, OFFLINE, start_ns, end_ns)
+    ]
 
 
 def _is_offline(note: CoverageNote) -> bool:

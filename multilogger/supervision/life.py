@@ -212,10 +212,13 @@ def make_succession(
     )
 
 
-def newest_row_ns(store: Store, name: str) -> int | None:
-    """Return the event time of an exchange's newest row on disk, None if there is none."""
-    rows = [row for table in TABLES for row in store.last_rows(name, table).values()]
-    return max((int(row["time_ns"][0]) for row in rows), default=None)
+def newest_rows_ns(store: Store, name: str) -> dict[str, int]:
+    """Return the event time of the newest row on disk by venue symbol of an exchange."""
+    newest: dict[str, int] = {}
+    for table in TABLES:
+        for symbol, row in store.last_rows(name, table).items():
+            newest[symbol] = max(int(row["time_ns"][0]), newest.get(symbol, 0))
+    return newest
 
 
 def trades_doubted_ns(store: Store, name: str, *, holes: bool) -> dict[str, int]:

@@ -41,7 +41,7 @@ from multilogger.storage.store import Store
 from multilogger.storage.writer import run_writer
 from multilogger.supervision.feeds import endings, note_offline, run_exchanges
 from multilogger.supervision.gate import Gate
-from multilogger.supervision.life import Memories, Surroundings, make_succession, newest_row_ns
+from multilogger.supervision.life import Memories, Surroundings, make_succession, newest_rows_ns
 from multilogger.supervision.opening import open_store
 from multilogger.supervision.permissions import check_groups
 from multilogger.supervision.reload import Loaded, Reloader, note_trial, reload_on_hangup
@@ -228,7 +228,9 @@ async def run_feeds(
     async with open_http_client(transport) as http, trio.open_nursery() as feeds:
         open_coverage = store.open_coverage
         names = {note.exchange for note in open_coverage}
-        newest = {name: ns for name in names if (ns := newest_row_ns(store, name)) is not None}
+        rows = {name: found for name in names if (found := newest_rows_ns(store, name))}
+        newest = {name: max(found.values()) for name, found in rows.items()}
+        heard_ns = {(name, symbol): ns for name, found in rows.items() for symbol, ns in found.items()}
         ended_ns = endings(store.stopped_ns, open_coverage, newest)
         open_stream = plan.network.open_stream if plan.network is not None else trio.open_tcp_stream
         around = Surroundings(
@@ -268,7 +270,7 @@ async def run_feeds(
         feeds.start_soon(drain.begin_when_stopping, feeds.cancel_scope)
         clock, add_notes = plan.event_clock, store.add_notes
         await memories.recall(loaded.exchanges)
-        note_offline(roster.names, store.stopped_ns, clock(), add_notes, open_coverage, ended_ns)
+        note_offline(roster.names, store.stopped_ns, clock(), add_notes, open_coverage, ended_ns, heard_ns)
         try:
             await run_exchanges(roster, memories.books, plan.stats, gate, add_notes, clock)
         finally:

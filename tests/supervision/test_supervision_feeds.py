@@ -257,3 +257,22 @@ def test_an_exchange_that_is_no_longer_enabled() -> None:
         closed(live, 19 * SECOND),
         gap_note("alpha", "offline", 19 * SECOND, None),
     ]
+
+
+def test_a_symbol_that_was_not_heard_of_before_a_crash() -> None:
+    """Its connection may have been dead while others lived: tickers count as recorded up to its last row."""
+    notes: list[Note] = []
+    live = live_note(2)
+    other, trades = (
+        CoverageNote("alpha", symbol, table, CoverageState.LIVE, "", 2 * SECOND, None)
+        for symbol, table in (("B", "MD"), ("A", "TRADES"))
+    )
+    heard = {("alpha", "A"): 9 * SECOND, ("alpha", "B"): 20 * SECOND}
+    note_offline(["alpha"], 20 * SECOND, 50 * SECOND, notes.extend, [live, other, trades], None, heard)
+    assert notes == [
+        closed(live, 19 * SECOND),
+        CoverageNote("alpha", "A", "MD", CoverageState.GAP, "offline", 8 * SECOND, 19 * SECOND),
+        closed(other, 19 * SECOND),
+        closed(trades, 19 * SECOND),
+        offline_note("alpha", 19 * SECOND, 50 * SECOND),
+    ]
