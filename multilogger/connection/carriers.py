@@ -21,6 +21,7 @@ from multilogger.connection.causes import SILENT
 from multilogger.connection.protocols import Coverage, Quality
 from multilogger.errors import FeedError
 from multilogger.exchanges.base import Adapter
+from multilogger.tables import MD, NANOS_PER_SECOND
 
 ALIVE_SECS: Final = 1.0
 """What a connection is sent so long after a confirmation is no answer to the subscription any more."""
@@ -163,6 +164,7 @@ class Carriers:
         """
         alone, endangered = [], []
         for symbol in list(self._carried) if symbols is None else symbols:
+            dropped = self._drops(carrier, symbol)
             one = self._remove(carrier, symbol)
             if one is None or not one.confirmed:
                 continue
@@ -170,6 +172,8 @@ class Carriers:
                 alone.append(symbol)
             elif self._missed(carrier, symbol, failed=bool(cause)):
                 endangered.append(symbol)
+            elif dropped:
+                self._note_dropped(carrier, symbol)
         if alone and cause:
             self._coverage.lost(alone, carrier.heard_ns, cause)
         elif alone:
@@ -206,6 +210,24 @@ class Carriers:
         if not each:
             del self._carried[symbol]
         return found
+
+    def _drops(self, going: Carrier, symbol: str) -> bool:
+        """Return whether others keep tickers back that the one they wait for does not bring any more."""
+        number = self._symbols.number(symbol)
+        last = going.arrivals.last(number, MD)
+        return number not in going.muted and any(
+            number in one.carrier.muted and one.carrier.arrivals.last(number, MD) > last + ALIVE_SECS
+            for one in self._carried.get(symbol, ())
+        )
+
+    def _note_dropped(self, gone: Carrier, symbol: str) -> None:
+        """Tell the ledger of tickers that were kept back since the last one of a connection that was deaf."""
+        number = self._symbols.number(symbol)
+        last = gone.arrivals.last(number, MD)
+        since = min(one.at for one in self._carried[symbol]) if last == -inf else last
+        age_ns = round((trio.current_time() - since) * NANOS_PER_SECOND)
+        self._coverage.lost([symbol], self._calendar() - age_ns, SILENT, table=MD)
+        self._coverage.carried([symbol])
 
     def _missed(self, gone: Carrier, symbol: str, *, failed: bool) -> bool:
         """Return whether data may be missing between what has gone and who carries on.

@@ -50,7 +50,7 @@ class JoinedLink:
         return all(leg.is_connected for leg in self._legs)
 
     async def wait_turn(self) -> None:
-        """Wait until the exchange's limits allow the connections of all legs at once: they are to one host."""
+        """Wait until the exchange's limits allow all legs at once: they are to one host."""
         await self._legs[0].wait_turn(len(self._legs))
 
     async def connect(self, nursery: Nursery) -> None:

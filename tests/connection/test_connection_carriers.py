@@ -51,6 +51,22 @@ class Connection:
         )
         self.arrivals.note(rows.take(), self.heard)
 
+    def quote(self, symbol: str) -> None:
+        """Let a ticker of a symbol come."""
+        self.heard, self.heard_ns = trio.current_time(), calendar()
+        rows = RowBuffer()
+        rows.add_md(
+            symbol=TABLE.number(symbol),
+            time_ns=self.heard_ns,
+            recv_ns=self.heard_ns,
+            price=1.0,
+            volume=1.0,
+            side=1,
+            best_bid=1.0,
+            best_ask=2.0,
+        )
+        self.arrivals.note(rows.take(), self.heard)
+
     def ask_again(self, symbols: object) -> None:
         """Nobody does."""
 
@@ -226,3 +242,22 @@ def test_arrivals_of_many_symbols() -> None:
     assert [arrivals.last(number, TRADES) for number in (5, 6, 700, 9999)] == [1.0, -inf, 1.0, -inf]
     assert [arrivals.event_ns(number, TRADES) for number in (5, 6, 700, 9999)] == [30, 0, 10, 0]
     assert (arrivals.last(5, MD), arrivals.last_of_any(5)) == (-inf, 1.0)
+
+
+async def test_tickers_that_were_kept_back_in_vain(autojump_clock: MockClock) -> None:
+    """If the connection that is waited for is deaf to a symbol, what the other kept back since is a gap."""
+    bench, one, two = Bench(), Connection(md_has_time=False), Connection(md_has_time=False)
+    bench.carried(one, "A", "B")
+    await trio.sleep(10)
+    for symbol in ("A", "B"):
+        one.quote(symbol)
+    last_ns = calendar()
+    bench.carried(two, "A", "B")
+    await trio.sleep(5)
+    for connection, symbol in ((one, "B"), (two, "A"), (two, "B")):
+        connection.quote(symbol)
+    bench.coverage.told.clear()
+    bench.carriers.left(one)
+    assert bench.coverage.told == [("lost MD: silent", "A"), ("carried", "A")]
+    assert bench.coverage.heard_ns == [last_ns]
+    assert two.muted == set()

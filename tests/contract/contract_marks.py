@@ -31,7 +31,8 @@ def subjects() -> list[Subject]:
     return [*built_in, package_subject(documented_package())]
 
 
-by_exchange: Final = pytest.mark.parametrize("subject", subjects(), ids=str)
+# By the scope the tests of a module are grouped by exchange: what costs much is worked out once for each.
+by_exchange: Final = pytest.mark.parametrize("subject", subjects(), ids=str, scope="module")
 by_case: Final = pytest.mark.parametrize(
     ("subject", "case"),
     [pytest.param(subject, case, id=str(case)) for subject in subjects() for case in subject.cases],

@@ -95,9 +95,9 @@ def trials(subject: Subject, case: Case) -> Iterator[Trial]:
             yield try_frame(subject, case, frame, path, value)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1)
 def all_trials(subject: Subject) -> list[Trial]:
-    """Return the trials of all cases of an exchange."""
+    """Return the trials of all cases of an exchange; some hundred megabytes of them."""
     return [trial for case in subject.cases for trial in trials(subject, case)]
 
 
