@@ -29,6 +29,7 @@ from multilogger.config import (
 from multilogger.connection import backfill, budget, pool, prover, watch
 from multilogger.exchanges.base import Exchange
 from multilogger.exchanges.catalog import BUILT_IN
+from multilogger.quality import liveness
 from multilogger.simulator.feed_faults import WrongClock
 from multilogger.simulator.market import Market
 from multilogger.simulator.network import MemoryNetwork
@@ -62,6 +63,8 @@ class Pace:
     rest_delay_secs: float = 0.05
     silence_secs: float = 180.0
     quiet_secs: float = 90.0
+    unknown_secs: float = 300.0
+    """After how long a symbol is looked at whose usual pace isn't known."""
     ping_secs: float = 120.0
     """How often Binance pings."""
     look_secs: float = 30.0
@@ -144,6 +147,7 @@ class World:
             replaced(budget, GAUGES_SECS=pace.look_secs),
             replaced(watch, LOOK_SECS=pace.watch_secs, WATCH_SECS=pace.watch_secs),
             replaced(backfill, LOOK_SECS=pace.watch_secs),
+            replaced(liveness, UNKNOWN_SECS=pace.unknown_secs),
             replaced(pool, SCALE_SECS=2 * pace.watch_secs),
             replaced(prover, PROVE_SECS=max(pace.watch_secs, prover.PROVE_SECS)),
         ):

@@ -1,4 +1,4 @@
-"""The package that the documentation walks through, as the files that it tells to write."""
+"""Pages of the documentation: what they show as code, and the package that one of them walks through."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = ROOT / "docs" / "adding-an-exchange.md"
+SHARED: Final = ROOT / "docs" / "exchanges.md"
+"""Has the reasons and kinds that all exchanges have in common."""
 _FILE: Final = re.compile(
     r"^`(?P<path>[\w.-]+(?:/[\w.-]+)*)`:\n\n(?P<fence>`{3,})\w*\n(?P<text>.*?)^(?P=fence)$",
     re.MULTILINE | re.DOTALL,
@@ -39,3 +41,9 @@ def documented_package() -> Path:
     atexit.register(shutil.rmtree, directory)
     write_documented(directory)
     return directory
+
+
+def code_in(*pages: Path) -> set[str]:
+    """Return what pages show as code, and the parts of it: ``a`` and ``b`` of ``a.b``."""
+    shown = {code for page in pages for code in re.findall(r"`([^`\n]+)`", page.read_text(encoding="utf-8"))}
+    return shown | {part for code in shown for part in re.split(r"[^\w:]+", code)}

@@ -75,6 +75,12 @@ class Subject:
         heading = re.compile(rf"^#+ (.*\W)?{re.escape(self.kind.name)}(\W.*)?$", re.MULTILINE)
         return next((it for it in pages if it.exists() and heading.search(it.read_text("utf-8"))), None)
 
+    @property
+    def own_page(self) -> Path:
+        """The same, where there has to be one."""
+        assert self.page is not None, f"no page about {self.kind.name}"
+        return self.page
+
     @cached_property
     def cases(self) -> list[Case]:
         """The frames that are rows."""

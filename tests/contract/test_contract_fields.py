@@ -7,6 +7,7 @@ import re
 from contract_cases import Case
 from contract_feeding import Row
 from contract_marks import by_exchange
+from contract_page import SHARED, code_in
 from contract_subject import Subject
 from contract_trials import GONE, all_trials
 from contract_values import check_not_invented, said
@@ -85,6 +86,17 @@ def test_reasons_are_few(subject: Subject) -> None:
     reasons = {reason for trial in all_trials(subject) for reason in trial.reasons}
     assert 0 < len(reasons) <= MOST_REASONS
     assert {reason for reason in reasons if not re.fullmatch(r"[a-z][a-z ]{2,30}", reason)} == set()
+
+
+@by_exchange
+def test_page_names_every_reason_and_kind(subject: Subject) -> None:
+    """Each reason for a refusal, and each kind that the adapter itself calls something, is documented."""
+    reasons = {reason for trial in all_trials(subject) for reason in trial.reasons}
+    reasons |= {it.refused for it in subject.all_words if it.refused is not None}
+    kinds = {it.ignored for it in subject.all_words if it.ignored is not None}
+    kinds |= {kind for trial in all_trials(subject) for kind in trial.ignored if " " in kind.strip()}
+    own = {kind for kind in kinds if not any(kind in it.payload.decode() for it in subject.all_words)}
+    assert (reasons | own) - code_in(subject.own_page, SHARED) == set()
 
 
 @by_exchange

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import cycle
+from itertools import cycle, pairwise
 from typing import Any, Final
 
 from multilogger.batch import NO_ORDER, RowBuffer, SymbolTable
@@ -48,8 +48,8 @@ from multilogger.tables import MD, NANOS_PER_SECOND, TRADES
 
 _PINGS: Final = tuple(f'{{"event":"{event}","feed":"heartbeat"}}' for event in ("subscribe", "unsubscribe"))
 """The API answers no ping in JSON; of all requests that it answers these cost the least."""
-_AGAIN_NS: Final = 10 * NANOS_PER_SECOND
-"""A product's trades are asked for once more at most this often: no document says that numbers never jump."""
+_AGAIN_NS: Final = NANOS_PER_SECOND
+"""A product's trades are asked for once more at most this often."""
 
 
 class KrakenFuturesAdapter:
@@ -161,7 +161,7 @@ class KrakenFuturesAdapter:
         if data.type != BLOCK:
             product.market.note(seq, time_ns, price, size, side)
         if seq > product.seq:
-            if 0 < product.seq < seq - 1 and not flags:
+            if 0 < product.seq < seq - 1 and product.numbered and not flags:
                 product.missed_from = product.missed_from or product.seq + 1
                 self._missed[product.symbol] = product
             product.seq = seq
@@ -249,27 +249,37 @@ class KrakenFuturesAdapter:
             return
         if not entries:
             ignore(self._stats, "trade_snapshot without trades")
-        oldest = 0
+        numbers = []
         for entry in entries:
             try:
                 fill = fill_of(entry)
-                oldest = oldest or sequence_of(fill.seq)
+                numbers.append(sequence_of(fill.seq))
                 self._pack_trade(fill, product, Flag.REPLAYED, recv_ns, rows)
             except FrameError as error:
                 refuse(self._stats, error.reason, frame)
-        if 0 < product.missed_from < oldest:
+        self._settle(product, numbers)
+
+    def _settle(self, product: Product, numbers: list[int]) -> None:
+        """Take note of the numbers of a snapshot: nothing is missed from the oldest one on."""
+        if numbers and 0 < product.missed_from < numbers[0]:
             ignore(self._stats, "missed trades older than the trade_snapshot")
-        product.missed_from = 0
+        # No document says that they never jump. If they do within a snapshot, a jump means nothing.
+        if any(after > before + 1 for before, after in pairwise(numbers)):
+            product.numbered = False
+        product.missed_from, product.asked = 0, False
+        self._missed.pop(product.symbol, None)
 
     def _ask_for_missed(self, recv_ns: int) -> list[Event]:
         """Ask for trades whose numbers were left out: a subscription that begins anew brings the last 100."""
         events: list[Event] = []
         for product in list(self._missed.values()):
-            if not 0 <= recv_ns - product.asked_ns < _AGAIN_NS:
+            if product.asked or self._products.get(product.symbol) is not product:
+                # What is under way will bring these, too.
                 del self._missed[product.symbol]
-                if self._products.get(product.symbol) is product:
-                    product.asked_ns = recv_ns
-                    events += self._subscriber.ask_again(product.symbol)
+            elif not 0 <= recv_ns - product.asked_ns < _AGAIN_NS:
+                del self._missed[product.symbol]
+                product.asked, product.asked_ns = True, recv_ns
+                events += self._subscriber.ask_again(product.symbol)
         return events
 
     def _product(self, name: str) -> Product | None:

@@ -51,10 +51,14 @@ class Product:
     """Whether its first ticker, which tells the past, has come."""
     seq: int = 0
     """The highest number of its trades; 0 before the first, or where they have none."""
+    numbered: bool = True
+    """Whether its numbers rise by one, as far as is known."""
     missed_from: int = 0
-    """The first number that was left out, until its trades are asked for; 0 if none was."""
+    """The first number that was left out, until a snapshot comes; 0 if none was."""
+    asked: bool = False
+    """Whether its trades were asked for once more, and have not come."""
     asked_ns: int = 0
-    """When they were last asked for once more, nanoseconds since the epoch."""
+    """When they last were, nanoseconds since the epoch."""
 
 
 @attrs.frozen
