@@ -8,6 +8,8 @@ and the notes of what it fills ride with its rows. What a page proves, and when,
                            comes live
     any that trades        once a trade has come live
     one that is quiet      after ten seconds, when no answer can be from before the connection any more
+
+And when nothing is due, symbols that seem to be well take turns: see :mod:`multilogger.quality.audits`.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import structlog
 import trio
 
 from multilogger.batch import RowBuffer
+from multilogger.connection.audits import Audits
 from multilogger.connection.backfill import NOT_THERE, OFF, TOO_OLD, Outlet
 from multilogger.connection.backoff import Backoff
 from multilogger.connection.feed import LAST_HAND_OVER_SECS, Feed
@@ -106,6 +109,7 @@ class Pages:
         self._overlaps = overlaps
         self._clock = clock
         self._backoff = backoff
+        self._audits = Audits(exchange, feed)
         self._standings: dict[int, _Standing] = {}
         self._sending = trio.Lock()
         self._pause = 0.0
@@ -116,16 +120,13 @@ class Pages:
         missed = self._overlaps.newest
         self._follow(missed)
         await self._give_up_hopeless(missed)
-        due = self._due(missed)
-        if not due:
-            if not self._standings:
-                self._feed.stats.backfill_problem = ""
-            await trio.sleep(LOOK_SECS)
-            return
-        self._pause = 0.0
+        due = [(number, self._standings[number]) for number in self._due(missed)]
+        if not due and (audited := self._audits.next(self._standings)) is not None:
+            due = [(audited, _Standing(0.0, 0.0))]
+        self._pause = 0.0 if due else LOOK_SECS
         async with trio.open_nursery() as nursery:
-            for number in due[:AT_ONCE]:
-                nursery.start_soon(self._ask, number)
+            for number, standing in due[:AT_ONCE]:
+                nursery.start_soon(self._ask, number, standing)
         await trio.sleep(self._pause)
 
     def _follow(self, missed: Mapping[int, Missed]) -> None:
@@ -181,12 +182,8 @@ class Pages:
         age_secs = (self._feed.calendar() - gap.end_ns) / NANOS_PER_SECOND
         return TOO_OLD if age_secs > config.backfill_max_age_secs else ""
 
-    async def _ask(self, number: int) -> None:
-        symbol, standing, asked = (
-            self._feed.symbols.names[number],
-            self._standings[number],
-            trio.current_time(),
-        )
+    async def _ask(self, number: int, standing: _Standing) -> None:
+        symbol, asked = self._feed.symbols.names[number], trio.current_time()
         try:
             trades = await self._exchange.fetch_newest(symbol)
         except RestError as failure:

@@ -24,6 +24,7 @@ from typing import Final
 import numpy as np
 
 from multilogger.notes import OFFLINE, CoverageNote, CoverageState, closed
+from multilogger.quality.audits import Audits
 from multilogger.quality.pages import Missed, Page
 from multilogger.quality.recent_ids import Ids, RecentIds
 from multilogger.quality.recorded import SLACK_NS, Recorded
@@ -52,6 +53,7 @@ class Overlaps:
         self._words = words
         self._seconds = seconds
         self._missed: dict[int, list[Missed]] = {}
+        self._audits = Audits(words)
         self._stops: dict[int, int] = {}
         """Since when a symbol was not recorded at the start of the program."""
 
@@ -65,7 +67,7 @@ class Overlaps:
         self._stops[number] = since_ns
 
     def resumed(self, it: Recorded) -> None:
-        """Take note that a symbol's trades are recorded again, if there was a gap in them."""
+        """Take note that a symbol's trades are recorded, and that there was a gap in them, if there was."""
         note, it.trades.missed = it.trades.missed, None
         heard_ns = it.heard_ns
         if it.trades.gap is None:
@@ -80,6 +82,8 @@ class Overlaps:
                 self._seconds(),
             )
             self._add(it.number, missed)
+        if it.trades.live is not None:
+            self._audits.begin(it.number, it.trades.live.start_ns)
 
     def adopt(self, number: int, note: CoverageNote, before: Ids) -> None:
         """Take over a gap that an earlier run has noted, and did not live to fill.
@@ -110,12 +114,15 @@ class Overlaps:
     def judge(self, number: int, page: Page) -> Array:
         """Return which trades of a page are to be recorded, and say what that fills.
 
-        What is said goes with the next batch that is staged: that must be the page's.
+        Of a symbol without a gap, trades are looked for that the exchange has left out of its stream. What is
+        said goes with the next batch that is staged: that must be the page's.
         """
         wanted = np.zeros(len(page.ids), np.bool_)
         trades, left = self.trades, list[Missed]()
         if trades is None:
             return wanted
+        if number not in self._missed:
+            return self._audits.check(number, page, trades)
         fresh, starts = ~trades.knows(number, page.ids), set[int]()
         # The newest first: what is said of one that began with a restart may lie over one before it.
         for missed in reversed(self._missed.pop(number, ())):
@@ -143,6 +150,7 @@ class Overlaps:
         """Leave the gaps of a symbol as they are: nobody wants it any more."""
         self._missed.pop(number, None)
         self._stops.pop(number, None)
+        self._audits.forget(number)
 
     def _add(self, number: int, missed: Missed) -> None:
         self._missed[number] = [*self._missed.get(number, ()), missed][-_MOST_GAPS:]

@@ -41,8 +41,8 @@ class Scenario:
     struck: tuple[str, ...] = EXCHANGES
     """Exchanges that faults befall; the others must not notice."""
     without_history: tuple[str, ...] = ()
-    """Exchanges whose missed trades can't be had. Those that don't name their newest trade elsewhere are none of
-    them: without asking, nobody could tell that a quiet market is a deaf subscription."""
+    """Exchanges whose missed trades can't be had. None of those that don't name their newest trade elsewhere:
+    without asking, nobody could tell that a quiet market is a deaf subscription."""
     symbols_per_connection: int = 2
     lifetime_secs: float = _DAY_SECS
     """The logger replaces connections before this age, soon after which Binance cuts them."""

@@ -19,6 +19,9 @@ Endpoints = Mapping[str, Mapping[str, str]]
 START_SECS = 30.0
 """For a process to come up, on a busy machine."""
 
+TWO = ("--exchange", "coinbase", "--exchange", "binance")
+"""Options of `demo` and `simulate`: two exchanges are enough for most tests."""
+
 
 def closed_port() -> int:
     """Return a port that nobody listens on."""
@@ -87,7 +90,7 @@ def first_line(process: subprocess.Popen[str]) -> str:
 @contextmanager
 def simulation(ledger: Path) -> Iterator[Endpoints]:
     """Run ``multilogger simulate`` around a block, and end it by SIGTERM."""
-    with started("simulate", "--ledger", str(ledger)) as process:
+    with started("simulate", "--ledger", str(ledger), *TWO) as process:
         endpoints: Endpoints = json.loads(first_line(process))
         yield endpoints
         process.send_signal(signal.SIGTERM)

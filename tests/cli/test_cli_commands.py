@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from cli_tools import Endpoints, first_line, started, write_config
+from cli_tools import TWO, Endpoints, first_line, started, write_config
 
 from multilogger.batch import Batch
 from multilogger.cli.main import main
@@ -113,7 +113,7 @@ def test_check_finds_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_demo(tmp_path: Path) -> None:
     """A demo tells where its page is, counts, and ends at Ctrl-C with the comparison, in a pipe, too."""
     data = tmp_path / "data"
-    arguments = ("demo", "--data", str(data), "--port", "0", "--rate", "300")
+    arguments = ("demo", "--data", str(data), "--port", "0", "--rate", "300", *TWO)
     with started(*arguments, stderr=subprocess.PIPE, env={"COLUMNS": "80"}) as demo:
         title = first_line(demo)
         assert demo.stdout is not None
@@ -137,7 +137,7 @@ def test_demo(tmp_path: Path) -> None:
 
 def test_demo_of_short_days(tmp_path: Path, capsys: Capsys) -> None:
     """Midnights and late rows in the middle of it: sealed days are clean, and so is what any reader sees."""
-    arguments = ["demo", "--data", str(tmp_path), "--port", "0", "--rate", "400"]
+    arguments = ["demo", "--data", str(tmp_path), "--port", "0", "--rate", "400", *TWO]
     assert main([*arguments, "--seconds", "5", "--day-seconds", "2", "--late", "0.1"]) == 0
     lines = capsys.readouterr().out.splitlines()
     for name in ("coinbase", "binance"):
@@ -152,7 +152,7 @@ def test_demo_of_short_days(tmp_path: Path, capsys: Capsys) -> None:
 
 def test_demo_after_a_loss(tmp_path: Path, capsys: Capsys) -> None:
     """What earlier demos sent and a kill or a disk lost does not fail this one, but is told."""
-    arguments = ["demo", "--data", str(tmp_path), "--port", "0", "--seconds", "0.5"]
+    arguments = ["demo", "--data", str(tmp_path), "--port", "0", "--seconds", "0.5", *TWO]
     assert main(arguments) == 0
     (prices,) = tmp_path.glob("coinbase/BTC-USD/TRADES/trade_price.*.bin")
     os.truncate(prices, prices.stat().st_size - 4)
@@ -171,7 +171,7 @@ def test_demo_finds_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             commit(store, batches)
 
     monkeypatch.setattr(Store, "commit", forgetful)
-    assert main(["demo", "--data", str(tmp_path), "--port", "0", "--seconds", "1"]) == 1
+    assert main(["demo", "--data", str(tmp_path), "--port", "0", "--seconds", "1", *TWO]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "The files do not hold what was sent."
     assert any(line.startswith("FAIL ") and "rows sent ≠" in line for line in lines)

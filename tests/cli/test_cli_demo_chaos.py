@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trio
+from cli_tools import TWO
 from rich.text import Text
 from trio.testing import MockClock
 
@@ -164,7 +165,7 @@ def test_a_demo_with_chaos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     monkeypatch.setattr(demo_chaos, "_CALM_SECS", 4.0)
     monkeypatch.setattr(demo_chaos, "SETTINGS", {"SILENCE_SECS": "2", "QUIET_SECS": "2", "CONFIRM_SECS": "2"})
     arguments = ["demo", "--data", str(tmp_path), "--port", "0", "--rate", "300", "--seed", "4"]
-    arguments += [word for name in NAMES for word in ("--exchange", name)]
+    arguments += TWO
     assert main([*arguments, "--chaos", "--chaos-every", "0.5", "--seconds", "8"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("Recorded, all symbols together") for line in lines)

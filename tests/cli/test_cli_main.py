@@ -72,7 +72,7 @@ def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
         (["simulate", "--exchange", "binance", "--playback", "x", "--late", "0.1"], "--late is for markets"),
         (["simulate", "--ledger", "/dev/null/x"], "/dev/null/x can't be written to: Not a directory"),
         (["demo", "--data", "/dev/null/x"], "/dev/null/x can't be written to: Not a directory"),
-        (["symbols", "mtgox"], "unknown exchange 'mtgox': known are binance, coinbase"),
+        (["symbols", "mtgox"], "unknown exchange 'mtgox': known are binance, binance_coinm, "),
         (["run", "--config", "nowhere.toml"], "nowhere.toml: no such file"),
         (["run"], "logger.data_path: required, but missing"),
         (["check"], "logger.data_path: required, but missing"),

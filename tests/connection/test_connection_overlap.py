@@ -10,11 +10,18 @@ from connection_pages import PAGE, RECV_NS, Pages, make_pages
 from trio.testing import MockClock
 
 from multilogger.batch import Batch
+from multilogger.connection.audits import Audits
 from multilogger.connection.overlap import AGAIN_SECS, AT_ONCE, EARLY_SECS, MOST_FAILURE_SECS
 from multilogger.errors import RateLimited, RestError
 from multilogger.quality.recorded import STALE_SECS
 from multilogger.records import Flag
 from multilogger.tables import TRADES
+
+
+@pytest.fixture(autouse=True)
+def no_audits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing be asked that is not about a gap."""
+    monkeypatch.setattr(Audits, "next", lambda *_: None)
 
 
 async def interrupted(

@@ -1,4 +1,4 @@
-"""The page of an exchange tells of what its adapter reads; what it refuses stands beside the trials of that."""
+"""The page of an exchange tells of what its adapter reads; the reasons stand beside the trials of them."""
 
 from __future__ import annotations
 

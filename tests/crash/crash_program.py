@@ -83,6 +83,7 @@ def small_disk(path: Path, size: int) -> Iterator[SmallDisk]:
 def simulation(ledger: Path, rate: float) -> Iterator[dict[str, dict[str, str]]]:
     """Run both simulated exchanges around a block; yields their endpoints."""
     command = ["simulate", "--ledger", str(ledger), "--rate", str(rate)]
+    command += ["--exchange", "coinbase", "--exchange", "binance"]
     with _program(*command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         with selectors.DefaultSelector() as selector:

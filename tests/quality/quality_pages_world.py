@@ -45,6 +45,8 @@ class PagesWorld:
     """The first trade that it did not bring."""
     second: bool = False
     """Whether another one carries it, too."""
+    unsent: set[int] = attrs.field(factory=set)
+    """Trades that nobody can know of but from a page."""
     checks: int = 0
 
     def __attrs_post_init__(self) -> None:
@@ -63,6 +65,10 @@ class PagesWorld:
     def trade(self) -> None:
         """There is a trade."""
         self._receive(self._happen(1))
+
+    def left_out(self) -> None:
+        """There is a trade, which the exchange does not send."""
+        self.unsent.update(self._happen(1))
 
     def burst(self) -> None:
         """There are some trades at the same time."""
@@ -157,6 +163,7 @@ class PagesWorld:
         known = {*self.kept}
         for number, time_ns in enumerate(self.happened):
             unnoticed = self.up and self.dead and number >= self.unheard
+            unnoticed = unnoticed or number in self.unsent
             if number not in known and time_ns >= self.first_ns and not unnoticed:
                 # What nobody has a word for counts as missing, too.
                 assert self.durable.state_at(time_ns) in (GAP, None), (number, time_ns / SECOND)
@@ -164,8 +171,8 @@ class PagesWorld:
         assert len(self.kept) == len(known)
 
     def mend(self) -> None:
-        """Let a connection carry the symbol, and a page come that has all."""
-        for name in ("lose", "carry", "wait", "trade", "page"):
+        """Let a connection carry the symbol, and pages come that have all, also what was not sent."""
+        for name in ("lose", "carry", "wait", "trade", "page", "trade", "page"):
             self.step(name)
 
     def holes(self) -> list[float]:
@@ -252,6 +259,7 @@ STEPS: Final[dict[str, Callable[[PagesWorld], None]]] = {
     step.__name__: step
     for step in (
         PagesWorld.trade,
+        PagesWorld.left_out,
         PagesWorld.burst,
         PagesWorld.torn_burst,
         PagesWorld.dies,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import unquote
 
 import pytest
 import trio
@@ -49,10 +49,10 @@ def test_the_listing_of_spot_is_in_one_piece() -> None:
 @pytest.mark.parametrize("quoted", [False, True])
 @pytest.mark.parametrize("name", ["bybit_linear", "bybit_inverse"])
 def test_the_listing_of_contracts_has_pages(name: str, quoted: bool) -> None:
-    """They follow each other by a cursor, whether that is quoted once more or not."""
+    """They follow each other by a cursor, whether that was quoted once more to ask for them or not."""
     market, found, cursor = resting(name), list[str](), ""
     while True:
-        entries, following = listed(market, limit="4", cursor=quote(cursor) if quoted else cursor)
+        entries, following = listed(market, limit="4", cursor=cursor if quoted else unquote(cursor))
         assert len(entries) <= 4
         found += entries
         if not following:
@@ -69,7 +69,7 @@ def test_contracts_tell_their_kind() -> None:
     entries, _ = listed(resting("bybit_inverse"))
     future = entries["LINKUSDZ31"]
     assert (future["contractType"], future["settleCoin"]) == ("InverseFutures", "LINK")
-    assert future["deliveryTime"] == "1955952000000"
+    assert future["deliveryTime"] == "1956038400000"
     assert (entries["BTCUSD"]["contractType"], entries["BTCUSD"]["deliveryTime"]) == ("InversePerpetual", "0")
     linear, _ = listed(resting("bybit_linear"))
     assert {it["contractType"] for it in linear.values()} == {"LinearPerpetual", "LinearFutures"}

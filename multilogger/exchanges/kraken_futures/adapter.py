@@ -251,9 +251,10 @@ class KrakenFuturesAdapter:
             ignore(self._stats, "trade_snapshot without trades")
         numbers = []
         for entry in entries:
+            numbers.append(0)
             try:
                 fill = fill_of(entry)
-                numbers.append(sequence_of(fill.seq))
+                numbers[-1] = sequence_of(fill.seq)
                 self._pack_trade(fill, product, Flag.REPLAYED, recv_ns, rows)
             except FrameError as error:
                 refuse(self._stats, error.reason, frame)
@@ -264,7 +265,7 @@ class KrakenFuturesAdapter:
         if numbers and 0 < product.missed_from < numbers[0]:
             ignore(self._stats, "missed trades older than the trade_snapshot")
         # No document says that they never jump. If they do within a snapshot, a jump means nothing.
-        if any(after > before + 1 for before, after in pairwise(numbers)):
+        if any(0 < before < after - 1 for before, after in pairwise(numbers)):
             product.numbered = False
         product.missed_from, product.asked = 0, False
         self._missed.pop(product.symbol, None)

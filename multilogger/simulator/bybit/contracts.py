@@ -75,9 +75,9 @@ class BybitContracts(BybitBase):
         """Return a trade's UUID."""
         return str(messages.contract_uuid(symbol, fill))
 
-    def trades(self, symbol: str, fills: list[Fill]) -> bytes:
+    def trades(self, symbol: str, fills: list[Fill], sequence: int) -> bytes:
         """Return a ``publicTrade``."""
-        return messages.contract_trades(symbol, fills)
+        return messages.contract_trades(symbol, fills, sequence)
 
     def listed(self, instrument: Instrument) -> dict[str, Any]:
         """Return an entry of the listing."""

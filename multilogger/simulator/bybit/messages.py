@@ -32,23 +32,23 @@ def contract_uuid(symbol: str, fill: Fill) -> uuid.UUID:
     return uuid.uuid5(uuid.NAMESPACE_OID, f"{symbol}/{fill.trade_id}")
 
 
-def spot_trades(symbol: str, fills: list[Fill]) -> bytes:
+def spot_trades(symbol: str, fills: list[Fill], sequence: int) -> bytes:
     """Return a ``publicTrade`` of spot."""
     entries = ",".join(
         f'{{"i":"{spot_id(fill)}","T":{_ms(fill.time_ns)},"p":"{fill.price}","v":"{fill.size}",'
-        f'"S":"{_SIDES[fill.bought]}","seq":{fills[0].sequence},"s":"{symbol}","BT":false,"RPI":false}}'
+        f'"S":"{_SIDES[fill.bought]}","seq":{sequence},"s":"{symbol}","BT":false,"RPI":false}}'
         for fill in fills
     )
     ts = _ms(fills[-1].time_ns) + 1
     return f'{{"topic":"publicTrade.{symbol}","ts":{ts},"type":"snapshot","data":[{entries}]}}'.encode()
 
 
-def contract_trades(symbol: str, fills: list[Fill]) -> bytes:
+def contract_trades(symbol: str, fills: list[Fill], sequence: int) -> bytes:
     """Return a ``publicTrade`` of a contract."""
     entries = ",".join(
         f'{{"T":{_ms(fill.time_ns)},"s":"{symbol}","S":"{_SIDES[fill.bought]}","v":"{fill.size}",'
         f'"p":"{fill.price}","L":"ZeroPlusTick","i":"{contract_uuid(symbol, fill)}","BT":false,"RPI":false,'
-        f'"seq":{fills[0].sequence}}}'
+        f'"seq":{sequence}}}'
         for fill in fills
     )
     ts = _ms(fills[-1].time_ns) + 1

@@ -66,9 +66,9 @@ class BybitVenue(BybitBase):
         """Return a trade's id as text."""
         return str(self.trade_id(symbol, fill))
 
-    def trades(self, symbol: str, fills: list[Fill]) -> bytes:
+    def trades(self, symbol: str, fills: list[Fill], sequence: int) -> bytes:
         """Return a ``publicTrade``."""
-        return messages.spot_trades(symbol, fills)
+        return messages.spot_trades(symbol, fills, sequence)
 
     def listed(self, instrument: Instrument) -> dict[str, Any]:
         """Return an entry of the listing."""

@@ -90,8 +90,8 @@ class BybitBase(BybitRequests):
         """Return a trade's id as the exchange spells it."""
 
     @abc.abstractmethod
-    def trades(self, symbol: str, fills: list[Fill]) -> bytes:
-        """Return a ``publicTrade``."""
+    def trades(self, symbol: str, fills: list[Fill], sequence: int) -> bytes:
+        """Return a ``publicTrade``; ``tickers`` has the same sequence number then."""
 
     @abc.abstractmethod
     def listed(self, instrument: Instrument) -> dict[str, Any]:
@@ -144,7 +144,7 @@ class BybitBase(BybitRequests):
         topic = f"publicTrade.{symbol}"
         if clients := self.listeners(topic):
             for fills in _portions(cascade.fills):
-                self.detour.send(topic, clients, partial(self._send_trades, symbol, fills))
+                self.detour.send(topic, clients, partial(self._send_trades, cascade, fills))
         self._changed[symbol] = cascade
 
     def step(self, fills: int) -> int:
@@ -176,10 +176,11 @@ class BybitBase(BybitRequests):
             if symbol in client.first and client.first[symbol].trade_id <= first
         ]
         for fills in _portions(cascade.fills) if clients else ():
-            self._send_trades(symbol, fills, clients)
+            self._send_trades(cascade, fills, clients)
 
-    def _send_trades(self, symbol: str, fills: list[Fill], clients: list[BybitClient]) -> None:
-        self.broadcast(clients, self.trades(symbol, fills))
+    def _send_trades(self, cascade: Cascade, fills: list[Fill], clients: list[BybitClient]) -> None:
+        symbol = cascade.instrument.symbol
+        self.broadcast(clients, self.trades(symbol, fills, cascade.last.sequence))
         self._told.add(symbol)
         for client in clients:
             client.first.setdefault(symbol, fills[0])
@@ -266,7 +267,8 @@ class BybitBase(BybitRequests):
         symbol, cascade = next(
             (symbol, market.cascades[-1]) for symbol, market in self.market.markets.items() if market.cascades
         )
-        return messages.garbage(symbol, self.trades(symbol, [cascade.last]), cascade.last)
+        fill = cascade.last
+        return messages.garbage(symbol, self.trades(symbol, [fill], fill.sequence), fill)
 
     def symbol_of(self, payload: bytes) -> str | None:
         """Return what the topic of a message ends with."""
