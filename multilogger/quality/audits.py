@@ -70,8 +70,10 @@ class Audits:
         times, missed = times[order], np.flatnonzero(np.isin(order, missed))
         for run in np.split(missed, np.flatnonzero(np.diff(missed) > 1) + 1):
             first, last = int(run[0]), int(run[-1])
+            # Of the time of the known ones there may be others, which may come yet.
             start_ns, end_ns = int(times[max(0, first - 1)]), int(times[min(last + 1, len(times) - 1)])
-            self._words.whole(number, CoverageState.BACKFILLED, start_ns, max(start_ns, end_ns) + 1)
+            start_ns += int(first > 0 and start_ns < times[first])
+            self._words.whole(number, CoverageState.BACKFILLED, start_ns, end_ns)
             if first == 0 and since_ns < start_ns:
                 # There may be more of them before the page begins.
-                self._words.tell([Unknown(number, since_ns, start_ns, LEFT_OUT)])
+                self._words.tell([Unknown(number, since_ns, start_ns + 1, LEFT_OUT)])

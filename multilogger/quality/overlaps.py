@@ -17,6 +17,7 @@ Trades are compared by their ids alone, and never by the exchange's clock and ou
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Final
@@ -54,6 +55,10 @@ class Overlaps:
         self._seconds = seconds
         self._missed: dict[int, list[Missed]] = {}
         self._audits = Audits(words)
+        self._last: dict[int, Page] = {}
+        """The newest page of each symbol."""
+        self._gaps: dict[int, deque[int]] = {}
+        """Starts of the latest gaps of each symbol, by which each is known."""
         self._stops: dict[int, int] = {}
         """Since when a symbol was not recorded at the start of the program."""
 
@@ -81,6 +86,7 @@ class Overlaps:
                 self.trades.last_ns(it.number),
                 self._seconds(),
             )
+            self._link_last(it.number, missed, self.trades)
             self._add(it.number, missed)
         if it.trades.live is not None:
             self._audits.begin(it.number, it.trades.live.start_ns)
@@ -122,8 +128,13 @@ class Overlaps:
         if trades is None:
             return wanted
         if number not in self._missed:
-            return self._audits.check(number, page, trades)
-        fresh, starts = ~trades.knows(number, page.ids), set[int]()
+            wanted = self._audits.check(number, page, trades)
+            # What may be under way is not recorded yet, and may never be.
+            self._last[number] = page.only(wanted | trades.knows(number, page.ids))
+            return wanted
+        if len(page.ids):
+            self._last[number] = page
+        fresh, starts = ~trades.knows(number, page.ids), deque[int]()
         # The newest first: what is said of one that began with a restart may lie over one before it.
         for missed in reversed(self._missed.pop(number, ())):
             if len(page.ids):
@@ -140,7 +151,7 @@ class Overlaps:
 
     def give_up(self, number: int) -> None:
         """Leave the gaps of a symbol, but for what pages have filled of them up to now."""
-        starts = set[int]()
+        starts = deque[int]()
         for missed in reversed(self._missed.pop(number, ())):
             if missed.begun:
                 missed.lose(missed.linked_ns, missed.end_ns)
@@ -150,12 +161,25 @@ class Overlaps:
         """Leave the gaps of a symbol as they are: nobody wants it any more."""
         self._missed.pop(number, None)
         self._stops.pop(number, None)
+        self._last.pop(number, None)
         self._audits.forget(number)
+
+    def _link_last(self, number: int, missed: Missed, trades: RecentIds) -> None:
+        """Join the last page to a gap, if it goes back to before that: it may have been asked for behind it.
+
+        A connection that brings nothing is not noticed at once.
+        """
+        page = self._last.get(number)
+        if page is not None and len(page.ids):
+            before = trades.known_by(number, page.ids, missed.heard_ns)
+            if page.reaches(before):
+                missed.link(page, np.zeros(len(page.ids), np.bool_), before)
 
     def _add(self, number: int, missed: Missed) -> None:
         self._missed[number] = [*self._missed.get(number, ()), missed][-_MOST_GAPS:]
+        self._gaps.setdefault(number, deque(maxlen=4 * _MOST_GAPS)).append(missed.note.start_ns)
 
-    def _say(self, missed: Missed, number: int, starts: set[int]) -> None:
+    def _say(self, missed: Missed, number: int, starts: deque[int]) -> None:
         """Say what a gap has become.
 
         Args:
@@ -178,15 +202,16 @@ class Overlaps:
                 notes.append(make(CoverageState.LIVE, "", _another(live_ns, starts), start_ns))
         state = CoverageState.LIVE if missed.filled_ns is None else CoverageState.BACKFILLED
         notes.append(make(state, "", _another(start_ns, starts), end_ns))
-        cause = missed.note.cause
-        self._words.say_with_rows(
-            [*notes, *(make(CoverageState.GAP, cause, first, last) for first, last in lost)]
-        )
+        for first, last in lost:
+            # One that begins with the gap itself is what is left of it. All others have starts of their own.
+            start_ns = first if first == missed.note.start_ns else _another(first, self._gaps[number])
+            notes.append(make(CoverageState.GAP, missed.note.cause, start_ns, last))
+        self._words.say_with_rows(notes)
 
 
-def _another(start_ns: int, starts: set[int]) -> int:
+def _another(start_ns: int, starts: deque[int]) -> int:
     """Return a start that is not among some yet, and add it."""
     while start_ns in starts:
         start_ns -= 1
-    starts.add(start_ns)
+    starts.append(start_ns)
     return start_ns

@@ -43,6 +43,10 @@ class Page:
         """The highest event time."""
         return int(self.times.max())
 
+    def only(self, chosen: Array) -> Page:
+        """Return a page of some of its trades."""
+        return attrs.evolve(self, ids=self.ids[chosen], times=self.times[chosen])
+
     def reaches(self, known: Array) -> bool:
         """Return whether it has all trades behind the newest of those that are ``known``.
 
@@ -107,9 +111,9 @@ class Missed:
         if page.reaches(before):
             from_ns = int(page.times[before].max())
             self.whole_ns = self.whole_ns if self.begun else from_ns
-        elif self.linked is not None:
+        elif self.linked is not None and (page.cut or len(self.linked)):
             self.lose(self.linked_ns, page.oldest_ns + 1)
-        elif self.known_ns:
+        elif self.linked is None and self.known_ns:
             self.lost.append((self._unreached_ns(page.oldest_ns), page.oldest_ns + 1))
         else:
             from_ns = self.start_ns

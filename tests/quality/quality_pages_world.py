@@ -47,6 +47,7 @@ class PagesWorld:
     """Whether another one carries it, too."""
     unsent: set[int] = attrs.field(factory=set)
     """Trades that nobody can know of but from a page."""
+    under_way: list[int] = attrs.field(factory=list)
     checks: int = 0
 
     def __attrs_post_init__(self) -> None:
@@ -58,13 +59,20 @@ class PagesWorld:
             self.step("trade")
 
     def step(self, name: str) -> None:
-        """Let something happen, and a second pass."""
+        """Let something happen, and a second pass; of what is quick, less than a trade may be under way."""
+        self._arrive()
         STEPS[name](self)
-        self.wait(1)
+        self.wait(0.2 if name in _QUICK else 1)
 
     def trade(self) -> None:
         """There is a trade."""
         self._receive(self._happen(1))
+
+    def slow_trade(self) -> None:
+        """There is a trade, which is under way for a while."""
+        numbers = self._happen(1)
+        if self.up and (self.second or not self.dead):
+            self.under_way += numbers
 
     def left_out(self) -> None:
         """There is a trade, which the exchange does not send."""
@@ -75,19 +83,23 @@ class PagesWorld:
         self._receive(self._happen(3))
 
     def torn_burst(self) -> None:
-        """The connection dies between trades of the same time."""
+        """The connection dies between trades of one time."""
         numbers = self._happen(3)
         if self.second or self.dead or not self.up:
             self._receive(numbers)
         else:
             # Of other symbols it brings something after that.
-            self.dead, self.heard_ns, self.unheard = True, self.now_ns + 50 * MILLI, numbers[2]
+            self.dead, self.heard_ns = True, self.now_ns + 50 * MILLI
+            self.unheard = min([*self.under_way, numbers[2]])
+            self.under_way = []
             self._apply(numbers[:2], 0)
 
     def dies(self) -> None:
         """The connection brings nothing any more."""
         if self.up and not self.dead:
-            self.dead, self.heard_ns, self.unheard = True, self.now_ns, len(self.happened)
+            self.dead, self.heard_ns = True, self.now_ns
+            self.unheard = min(self.under_way, default=len(self.happened))
+            self.under_way = []
             self.wait(1)
 
     def another(self) -> None:
@@ -106,6 +118,7 @@ class PagesWorld:
         if self.second:
             self.recorder.carry()
         self.dead = self.second = False
+        self.under_way = []
 
     def carry(self) -> None:
         """A connection carries the symbol."""
@@ -138,12 +151,14 @@ class PagesWorld:
     def pause(self) -> None:
         """Recording pauses."""
         if self.up and not self.dead:
-            self.recorder.book.pause("disk full", self.now_ns)
+            self._arrive(0)
             self.up = self.second = False
+            self.recorder.book.pause("disk full", self.now_ns)
 
     def stop(self) -> None:
         """The program ends in order, and starts again."""
         if not self.dead:
+            self._arrive(0)
             self.recorder.book.close()
             self._restart(self.now_ns)
 
@@ -155,15 +170,14 @@ class PagesWorld:
 
     def wait(self, secs: float = 4) -> None:
         """Let time pass."""
-        self.now_ns += round(secs * SECOND)
-        self.recorder.now_ns = self.now_ns
+        self.recorder.now_ns = self.now_ns = self.now_ns + round(secs * SECOND)
 
     def check(self) -> None:
         """Assert that a crash just now would leave no silent hole."""
         known = {*self.kept}
         for number, time_ns in enumerate(self.happened):
             unnoticed = self.up and self.dead and number >= self.unheard
-            unnoticed = unnoticed or number in self.unsent
+            unnoticed = unnoticed or number in self.unsent or number in self.under_way
             if number not in known and time_ns >= self.first_ns and not unnoticed:
                 # What nobody has a word for counts as missing, too.
                 assert self.durable.state_at(time_ns) in (GAP, None), (number, time_ns / SECOND)
@@ -190,6 +204,12 @@ class PagesWorld:
     def _receive(self, numbers: list[int]) -> None:
         if self.up and (self.second or not self.dead):
             self._apply(numbers, 0)
+
+    def _arrive(self, after_ns: int = SECOND // 2) -> None:
+        """Receive what has been under way for long enough."""
+        late = [it for it in self.under_way if self.now_ns - self.happened[it] >= after_ns]
+        self.under_way = [it for it in self.under_way if it not in late]
+        self._receive(late)
 
     def _replay(self) -> None:
         if self.replays:
@@ -234,7 +254,7 @@ class PagesWorld:
         after = unordered(
             disk, stopped_ns / SECOND, None, dict.fromkeys(["*"], min(since_ns)) if since_ns else {}
         )
-        self.recorder, self.up, self.second = after, False, False
+        self.recorder, self.up, self.second, self.under_way = after, False, False, []
         self._watch()
         note_offline(["binance"], stopped_ns, self.now_ns, self.durable.add, lasting)
         self.wait(1)
@@ -255,27 +275,12 @@ class PagesWorld:
         self.check()
 
 
+_CONNECTIONS: Final = ("dies", "another", "lose", "carry", "pause", "stop", "crash", "wait", "give_up")
+_TRADES: Final = ("trade", "slow_trade", "left_out", "burst", "torn_burst")
+_PAGES: Final = ("page", "cached_page", "short_page", "short_cached_page")
 STEPS: Final[dict[str, Callable[[PagesWorld], None]]] = {
-    step.__name__: step
-    for step in (
-        PagesWorld.trade,
-        PagesWorld.left_out,
-        PagesWorld.burst,
-        PagesWorld.torn_burst,
-        PagesWorld.dies,
-        PagesWorld.another,
-        PagesWorld.lose,
-        PagesWorld.carry,
-        PagesWorld.page,
-        PagesWorld.cached_page,
-        PagesWorld.short_page,
-        PagesWorld.short_cached_page,
-        PagesWorld.give_up,
-        PagesWorld.pause,
-        PagesWorld.stop,
-        PagesWorld.crash,
-        PagesWorld.wait,
-    )
+    name: getattr(PagesWorld, name) for name in (*_CONNECTIONS, *_TRADES, *_PAGES)
 }
 WHOLE: Final = sorted({*STEPS} - {"short_page", "short_cached_page", "give_up"})
 """Steps that lose nothing for good."""
+_QUICK: Final = ("slow_trade", "dies", "lose", *_PAGES)

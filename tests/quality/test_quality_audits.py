@@ -40,7 +40,7 @@ def test_what_was_left_out_is_recorded() -> None:
     recorder = with_left_out(23, 24, 27)
     kept, notes = page(recorder, *span(15, 30))
     assert kept == [23, 24, 27]
-    said = [(it.state, it.start_ns / SECOND, (it.end_ns or 0) // SECOND) for it in notes]
+    said = [(it.state, it.start_ns // SECOND, (it.end_ns or 0) / SECOND) for it in notes]
     assert said == [(BACKFILLED, 22, 25), (BACKFILLED, 26, 28)]
     assert recorder.log.states([21, 22.5, 24.5, 25.5, 26.5, 28.5]) == "LBBLBL"
     assert gaps(recorder) == []
@@ -78,7 +78,7 @@ def test_trades_left_out_before_a_page_begins() -> None:
         come(recorder.at(secs), (secs, secs))
     kept, _ = page(recorder, *span(130, 160))
     assert kept == [*range(130, 151)]
-    assert gaps(recorder) == [(LEFT_OUT, 100, 130)]
+    assert gaps(recorder) == [(LEFT_OUT, 100, 130 + 1 / SECOND)]
     assert recorder.log.states([99, 100.5, 129, 131, 150.5, 152]) == "LGGBBL"
     # The end of what is live is a later word: it repeats what is missing in it.
     recorder.at(200).lose(199)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from quality_pages import come, lost, on_disk, overlaps, page, span, states, streaming, uid, unordered
+from quality_pages import AT, come, lost, on_disk, overlaps, page, span, states, streaming, uid, unordered
 from quality_rows import GAP, LIVE, SECOND, SYMBOL, Recorder
 
 from multilogger.notes import ANY, CoverageState
 from multilogger.quality.pages import CLOCKS_NS
+from multilogger.quality.recorded import STALE_SECS
 from multilogger.records import Flag
 from multilogger.supervision.feeds import note_offline
 from multilogger.tables import MD, TRADES
@@ -157,3 +158,32 @@ def test_pages_without_a_gap_change_nothing() -> None:
     assert page(recorder.at(34), *span(15, 34)) == ([], [])
     assert (len(recorder.log.notes), recorder.log.state_at(25 * SECOND)) == (ahead, CoverageState.BACKFILLED)
     assert recorder.log.state_at(12 * SECOND) is LIVE
+
+
+def half_open() -> Recorder:
+    """Return a recorder whose connection brought nothing since 30 s, which was not noticed before 60 s."""
+    recorder = lost()
+    page(recorder.at(41), *span(15, 40), asked=30 + STALE_SECS)
+    assert states(recorder) == "LLBBBL"
+    recorder.at(60).lose(30)
+    recorder.at(62).carry()
+    return recorder
+
+
+def test_a_page_from_behind_the_last_sign_of_life() -> None:
+    """What it had is known though the connection brought nothing; the next page need go back no further."""
+    recorder = half_open()
+    come(recorder.at(64), (64, 64))
+    page(recorder.at(65), *span(38, 64))
+    assert recorder.log.states([*AT, 40.5, 61, 63]) == "LLBBBBBBL"
+
+
+def test_a_page_that_was_never_recorded_joins_nothing() -> None:
+    """What seemed to be under way was lost with the connection, and is missed."""
+    recorder = streaming()
+    assert page(recorder.at(22), *span(15, 22)) == ([], [])
+    recorder.at(25).lose(20.5)
+    recorder.at(30).carry()
+    come(recorder.at(32), (32, 32))
+    page(recorder.at(33), *span(22, 32))
+    assert recorder.log.states([19.6, 20.9, 21.9, 22.1, 29]) == "BGGBB"
