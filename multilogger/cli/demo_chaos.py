@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from itertools import cycle
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,7 @@ from multilogger.archive.coverage import TableCoverage, coverage_of
 from multilogger.cli.coverage_tables import print_coverage
 from multilogger.cli.verdict import ExchangeVerdict, mark
 from multilogger.config import ExchangeConfig
+from multilogger.exchanges.base import TradeIds
 from multilogger.exchanges.catalog import exchange_types
 from multilogger.notes import CoverageState
 from multilogger.simulator.chaos import Strike, strikes
@@ -37,6 +38,8 @@ _QUIET_LOOKS: Final = 10
 """So many looks in a row without a new message tell that the logger has read all there was."""
 _NAMED: Final = 5
 """Violations that are told in words."""
+_STALLS: Final = frozenset({"stall", "stall-symbol"})
+"""Kinds of faults by which data are lost while a connection stands."""
 _WORST: Final = 5
 """Symbols and gaps of the coverage that are listed."""
 
@@ -46,6 +49,8 @@ class Chaos:
     """All faults of a demo, dealt to the exchanges in turn."""
 
     planned: list[Strike]
+    untold: frozenset[str] = frozenset()
+    """Exchanges whose ids don't tell losses: a stall too short to be noticed would leave no trace there."""
     struck: Counter[str] = attrs.field(factory=Counter)
     """By kind."""
     clock_errors: set[float] = attrs.field(factory=set)
@@ -56,13 +61,24 @@ class Chaos:
     async def run(self, venues: Sequence[AnyVenue]) -> None:
         """Let each strike at its time; return after the last."""
         start = trio.current_time()
-        for venue, planned in zip(cycle(venues), self.planned, strict=False):
+        turns = cycle(venues)
+        for planned in self.planned:
             await trio.sleep_until(start + planned.at)
+            venue = self._next(planned, turns, len(venues))
+            if venue is None:
+                continue
             self.struck[planned.kind] += 1
             self.over_at = max(self.over_at, trio.current_time() + planned.lasts)
             if isinstance(planned.fault, WrongClock):
                 self.clock_errors.add(planned.fault.offset)
             venue.inject(planned.fault)
+
+    def _next(self, planned: Strike, turns: Iterator[AnyVenue], count: int) -> AnyVenue | None:
+        """Return whom a fault strikes; None if there is nobody for it."""
+        for venue in islice(turns, count):
+            if planned.kind not in _STALLS or venue.name not in self.untold:
+                return venue
+        return None
 
     async def settle(self, venues: Sequence[AnyVenue], stats: Stats) -> None:
         """Wait for the end of the last fault, let the markets rest, and let the logger repair what it can."""
@@ -87,7 +103,8 @@ def _is_whole(exchange: ExchangeStats) -> bool:
 
 def make_chaos(seed: int, secs: float, every: float) -> Chaos:
     """Return the faults of a demo that lasts for ``secs``, one each ``every`` seconds."""
-    return Chaos(strikes(seed, secs, every))
+    unordered = (name for name, kind in exchange_types().items() if kind.trade_ids is TradeIds.UNORDERED)
+    return Chaos(strikes(seed, secs, every), frozenset(unordered))
 
 
 def may_miss(name: str, config: ExchangeConfig) -> frozenset[str]:

@@ -11,7 +11,7 @@ from typing import Final
 
 import trio
 
-from multilogger.connection.link import WebSocketLink
+from multilogger.connection.link import CLOSE_SECS, WebSocketLink
 from multilogger.errors import ConnectionLost, FeedError
 from multilogger.exchanges.base import Adapter, Frames, Nursery
 
@@ -64,7 +64,8 @@ class JoinedLink:
             for leg in self._legs:
                 await leg.connect(nursery)
         except BaseException:
-            await self._close_legs()
+            with trio.move_on_after(CLOSE_SECS, shield=True):
+                await self._close_legs()
             raise
         send, self._chunks = trio.open_memory_channel[Frames | FeedError](_CHUNKS_AHEAD)
         self._pumping = trio.CancelScope()

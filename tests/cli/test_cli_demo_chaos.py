@@ -22,7 +22,7 @@ from multilogger.cli.verdict import ExchangeVerdict, Verdict
 from multilogger.notes import CoverageState
 from multilogger.simulator.chaos import Strike
 from multilogger.simulator.compare import TableComparison
-from multilogger.simulator.faults import Garbage, Refuse
+from multilogger.simulator.faults import Garbage, Refuse, Stall
 from multilogger.simulator.feed_faults import Replay
 from multilogger.simulator.venue import Venue
 from multilogger.simulator.venues import demo_venues
@@ -178,3 +178,18 @@ def test_a_demo_with_chaos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
         ]
         assert told.endswith(" 0 rows lost outside of gaps, 0 rules broken")
     assert re.match("All (that was sent is|trades are) on disk, once and whole", lines[-1])
+
+
+async def test_stalls_strike_those_whose_ids_tell(autojump_clock: MockClock) -> None:
+    """Where nothing tells what a short stall has cost, it strikes the next exchange, or nobody."""
+    venues = demo_venues(1, 100, wall_clock, None, names=NAMES)
+    coinbase, binance = venues
+    assert isinstance(coinbase, Venue)
+    assert isinstance(binance, Venue)
+    strikes = [Strike(0.0, "stall", Stall(7), 7.0), Strike(1.0, "garbage", Garbage(7), 7.0)]
+    await Chaos(strikes, frozenset({"coinbase"})).run(venues)
+    assert (coinbase.stalled_until, coinbase.garbled_until > 0) == (0.0, True)
+    assert binance.stalled_until > 0
+    chaos = Chaos(strikes, frozenset(NAMES))
+    await chaos.run(venues)
+    assert dict(chaos.struck) == {"garbage": 1}
