@@ -25,7 +25,7 @@ from multilogger.cli.common import (
 from multilogger.config import Config
 from multilogger.config.policy import storage_policy
 from multilogger.errors import ConfigError, FrameError, StartupError
-from multilogger.exchanges.base import Adapter, Exchange
+from multilogger.exchanges.base import Adapter, Exchange, TradeIds
 from multilogger.quality.filter import QualityFilter
 from multilogger.recording import Recorded, read_recording
 from multilogger.stats import ExchangeStats, WriterStats
@@ -136,6 +136,8 @@ def _replay(exchange: Exchange, files: list[Path], store: Store, stats: Exchange
         stats,
         last_trade_ids=store.last_trade_ids(exchange.id),
         last_md=store.last_rows(exchange.id, MD),
+        recent_trades=store.recent_trades(exchange.id) if exchange.trade_ids is TradeIds.UNORDERED else None,
+        trade_ids=exchange.trade_ids.value,
     )
     with _progress() as progress:
         for file in files:

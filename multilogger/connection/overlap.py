@@ -195,9 +195,10 @@ class Pages:
         standing.failures = 0
         standing.due = trio.current_time() + AGAIN_SECS[min(standing.asked, len(AGAIN_SECS) - 1)]
         standing.asked += 1
-        log.debug(
-            "page of newest trades", exchange=self._exchange.id, symbol=symbol, fetched=len(trades), kept=kept
-        )
+        exchange = self._exchange.id
+        log.debug("page of newest trades", exchange=exchange, symbol=symbol, fetched=len(trades), kept=kept)
+        if kept and number not in self._standings:
+            log.warning("trades were left out of the stream", exchange=exchange, symbol=symbol, count=kept)
 
     async def _record(self, number: int, trades: list[Trade], asked: float) -> int:
         """Record what of a page was missed, with the notes of what that fills; return how many trades."""

@@ -102,7 +102,7 @@ class Overlaps:
         if self.trades is not None and note.end_ns is not None:
             # After a crash a gap of all symbols began so much sooner.
             start_ns = note.start_ns - (SLACK_NS if note.cause == OFFLINE else 0)
-            missed = Missed(note, start_ns, note.end_ns, 0, start_ns, self._seconds())
+            missed = Missed(note, start_ns, note.end_ns, None, start_ns, self._seconds())
             missed.linked, missed.linked_ns = before, start_ns
             self._add(number, missed)
 
@@ -138,7 +138,7 @@ class Overlaps:
         # The newest first: what is said of one that began with a restart may lie over one before it.
         for missed in reversed(self._missed.pop(number, ())):
             if len(page.ids):
-                wanted |= missed.link(page, fresh, trades.known_by(number, page.ids, missed.heard_ns))
+                wanted |= missed.link(page, fresh, _before(missed, number, page, trades))
             # An exchange that has no trades has none that were missed, unless some are known.
             if missed.is_joined(page) and (len(page.ids) or not missed.known_ns):
                 self._say(missed, number, starts)
@@ -171,7 +171,7 @@ class Overlaps:
         """
         page = self._last.get(number)
         if page is not None and len(page.ids):
-            before = trades.known_by(number, page.ids, missed.heard_ns)
+            before = _before(missed, number, page, trades)
             if page.reaches(before):
                 missed.link(page, np.zeros(len(page.ids), np.bool_), before)
 
@@ -207,6 +207,13 @@ class Overlaps:
             start_ns = first if first == missed.note.start_ns else _another(first, self._gaps[number])
             notes.append(make(CoverageState.GAP, missed.note.cause, start_ns, last))
         self._words.say_with_rows(notes)
+
+
+def _before(missed: Missed, number: int, page: Page, trades: RecentIds) -> Array:
+    """Return which trades of a page are certainly from before a gap."""
+    if missed.heard_ns is None:
+        return np.zeros(len(page.ids), np.bool_)
+    return trades.known_by(number, page.ids, missed.heard_ns)
 
 
 def _another(start_ns: int, starts: deque[int]) -> int:

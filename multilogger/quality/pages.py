@@ -66,8 +66,8 @@ class Missed:
     start_ns: int
     """Of a gap since the end of the last run it is when all symbols' gap began, sooner than its own."""
     end_ns: int
-    heard_ns: int
-    """What was known by then is from before the gap."""
+    heard_ns: int | None
+    """What was known by then is from before the gap; None if all trades on disk may be from behind it."""
     known_ns: int
     """Event time of the newest trade that was known when it ended, as far as is known; 0 if none was."""
     since: float
@@ -99,14 +99,17 @@ class Missed:
         Args:
             page: what the exchange gave.
             fresh: which of its trades are not known.
-            before: which were known before the gap.
+            before: which are from before the gap.
         """
+        if self.linked is not None and page.newest_ns < self.linked_ns:
+            # An older one, from a cache.
+            older: Array = page.times >= self.start_ns - CLOCKS_NS
+            return older
+        if page.reaches(before):
+            # By itself it tells of the whole gap, whatever pages before it did not have.
+            self.lost = []
         if self.linked is not None:
-            before = np.isin(page.ids, self.linked)
-            if page.newest_ns < self.linked_ns:
-                # An older one, from a cache.
-                older: Array = page.times >= self.start_ns - CLOCKS_NS
-                return older
+            before = before | np.isin(page.ids, self.linked)
         from_ns = _NEVER
         if page.reaches(before):
             from_ns = int(page.times[before].max())
@@ -131,7 +134,10 @@ class Missed:
         """Return since when trades are missed of which the oldest that a page has is the first known one.
 
         By the clocks a page may begin before the gap, and all the same not go back to what was known before.
+        At the end of a run a connection may have been dead that nobody had noticed yet.
         """
+        if self.start_ns < self.note.start_ns:
+            return min(self.start_ns, self.known_ns)
         if self.start_ns <= oldest_ns:
             return self.start_ns
         return max(self.start_ns - CLOCKS_NS, min(self.known_ns, oldest_ns - SLACK_NS))

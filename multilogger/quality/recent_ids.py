@@ -127,14 +127,21 @@ class _Generation:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def has(self, ids: Ids) -> npt.NDArray[np.bool_]:
+        """Return which are here."""
+        if not len(self.ids):
+            return np.zeros(len(ids), np.bool_)
+        places = np.searchsorted(self.ids, ids)
+        places[places == len(self.ids)] = 0
+        found: npt.NDArray[np.bool_] = self.ids[places] == ids
+        return found
+
     def find(self, ids: Ids) -> Ticks:
         """Return the tick of each, ``_NOT_KNOWN`` where it isn't here."""
-        if not len(self):
-            return np.zeros(len(ids), np.uint32)
-        places = np.searchsorted(self.ids, ids)
-        places[places == len(self)] = 0
-        ticks: Ticks = self.ticks[places] * (self.ids[places] == ids)
-        return ticks
+        found = np.full(len(ids), _NOT_KNOWN, np.uint32)
+        here = self.has(ids)
+        found[here] = self.ticks[np.searchsorted(self.ids, ids[here])]
+        return found
 
     def joined(self, new: Mapping[int, int]) -> _Generation:
         """Return these and others, all of them not here."""
@@ -159,7 +166,7 @@ class _Recent:
 
     def add(self, ids: Ids, tick: int) -> list[bool]:
         """Remember ids, and return of each whether it was not known."""
-        known = (self._young.find(ids) | self._old.find(ids)) != _NOT_KNOWN
+        known = self._young.has(ids) | self._old.has(ids)
         fresh = []
         for trade_id, is_known in zip(ids.tolist(), known.tolist(), strict=True):
             is_fresh = not is_known and trade_id not in self._new

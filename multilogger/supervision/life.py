@@ -78,6 +78,16 @@ class Memory:
     instruments: InstrumentLog
 
 
+@attrs.define
+class _Seconds:
+    """Trio's time, which stands while it can't be told."""
+
+    now: float | None
+
+    def __call__(self) -> float:
+        return trio.current_time() if self.now is None else self.now
+
+
 class Memories:
     """The memories of all exchanges, each made at its first mention."""
 
@@ -88,14 +98,15 @@ class Memories:
     def of(self, name: str, settings: Settings) -> Memory:
         """Return an exchange's memory; ``settings`` are those that it begins with."""
         if name not in self._of:
-            self._of[name] = self._make(name, settings)
+            self._of[name] = self._make(name, settings, trio.current_time())
         return self._of[name]
 
     async def recall(self, wanted: Mapping[str, Settings]) -> None:
         """Make the memories of some exchanges ahead: what is on disk of their holes takes time to read."""
         for name, settings in wanted.items():
             if name not in self._of:
-                self._of[name] = await self._around.run_blocking(partial(self._make, name, settings))
+                make = partial(self._make, name, settings, trio.current_time())
+                self._of[name] = await self._around.run_blocking(make)
 
     def books(self) -> list[CoverageBook]:
         """Return the ledgers of the exchanges that have run."""
@@ -105,7 +116,8 @@ class Memories:
         """Take note that an exchange is no longer recorded."""
         self._of[name].coverage.close()
 
-    def _make(self, name: str, settings: Settings) -> Memory:
+    def _make(self, name: str, settings: Settings, now: float) -> Memory:
+        """Make a memory; in a thread, where Trio tells no time, as it was ``now``."""
         around = self._around
         symbols, stats = SymbolTable(ExchangeId(name)), around.stats.exchange(name)
         exchange = around.exchange_types[name](settings.config)
@@ -121,7 +133,7 @@ class Memories:
             pages=unordered and with_history,
             stopped_ns=around.ended_ns.get(name, store.stopped_ns),
             doubted_ns=trades_doubted_ns(store, name, holes=with_history and not unordered),
-            seconds=trio.current_time,
+            seconds=(seconds := _Seconds(now)),
         )
         quality = QualityFilter(
             symbols,
@@ -153,6 +165,7 @@ class Memories:
             aside=aside,
         )
         instruments = InstrumentLog(around.data_path, stats, around.calendar, around.run_blocking)
+        seconds.now = None
         return Memory(feed=feed, quality=quality, coverage=coverage, aside=aside, instruments=instruments)
 
 

@@ -16,8 +16,9 @@ from multilogger.simulator.venues import VENUES
 EXCHANGES: Final = ("coinbase", "binance")
 """Of scenarios that don't say otherwise."""
 PAIRS: Final = tuple(combinations(VENUES, 2))
-"""Every other hour takes turns with them, so that each exchange is in as many; the others are those of
+"""Every fourth hour takes turns with them, so that each exchange is in as many; the others are those of
 :data:`EXCHANGES`, which take half the time."""
+_PAIRED: Final = 4
 HOUR_SECS: Final = 3600.0
 FAULTS_SECS: Final = 3000.0
 """For so long faults may strike; then it must be possible to notice and mend what they did."""
@@ -56,7 +57,7 @@ class Scenario:
 def scenario_of(seed: int) -> Scenario:
     """Return the virtual hour of a seed."""
     chance = random.Random(seed)
-    pair = PAIRS[seed % len(PAIRS)] if seed % 2 else EXCHANGES
+    pair = PAIRS[seed % len(PAIRS)] if seed % _PAIRED == 1 else EXCHANGES
     struck = chance.choice((pair, pair, pair[:1], pair[1:]))
     kills = [chance.uniform(60.0, HOUR_SECS * _LAST_KILL) for _ in range(chance.choice((0, 0, 0, 1, 2)))]
     every = chance.uniform(*_EVERY_SECS)

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 import trio
 from connection_pages import Pages, make_pages
+from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from multilogger.connection.audits import LEAST_SECS, MOST_SECS, PAUSE_SECS
@@ -30,8 +31,12 @@ async def test_a_trade_that_is_not_sent_is_found(nursery: trio.Nursery, autojump
     await trio.sleep(10)
     pages.carrier = carrier
     assert (pages.missing("A"), pages.stats.backfilled) == (10, 0)
-    await trio.sleep(MOST_SECS)
+    with capture_logs() as logs:
+        await trio.sleep(MOST_SECS)
     assert (pages.missing("A"), pages.missing("B"), pages.stats.backfilled) == (0, 0, 20)
+    told = [line for line in logs if line["log_level"] == "warning"]
+    assert {line["event"] for line in told} == {"trades were left out of the stream"}
+    assert sorted((line["symbol"], line["count"]) for line in told) == [("A", 10), ("B", 10)]
     assert pages.states("A", 99, 105, 109, 112) == "LBBL"
 
 

@@ -39,6 +39,7 @@ def start_demo(data: Path, *arguments: str) -> subprocess.Popen[bytes]:
         "1000",
         "--port",
         "0",
+        *(word for name in EXCHANGES for word in ("--exchange", name)),
     ]
     return subprocess.Popen([*command, *arguments], stdout=subprocess.DEVNULL)
 

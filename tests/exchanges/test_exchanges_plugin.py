@@ -55,8 +55,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     monkeypatch.syspath_prepend(str(tmp_path))
     yield put
     for name in set(sys.modules) - known | set(documented):
-        if name in documented or str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
-            del sys.modules[name]
+        file = str(getattr(sys.modules.get(name), "__file__", ""))
+        if name in documented or file.startswith(str(tmp_path)):
+            sys.modules.pop(name, None)
 
 
 @pytest.fixture

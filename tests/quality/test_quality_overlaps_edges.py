@@ -124,12 +124,12 @@ def test_a_restart() -> None:
 
 
 def test_a_restart_and_the_page_does_not_go_back() -> None:
-    """What is missed begins where the last run ended."""
+    """What is missed begins with the last trade on disk: nobody noticed how the last run ended."""
     recorder = unordered(on_disk(*span(11, 20)), 21.5).at(30)
     recorder.carry()
     come(recorder.at(32), (32, 32))
     page(recorder.at(33), *span(24, 33))
-    assert recorder.log.states([20.4, 20.6, 23.9, 24.1, 31]) == "-GGBL"
+    assert recorder.log.states([19.9, 20.1, 23.9, 24.1, 31]) == "-GGBL"
 
 
 def test_a_gap_of_the_run_before() -> None:
@@ -176,6 +176,15 @@ def test_a_page_from_behind_the_last_sign_of_life() -> None:
     come(recorder.at(64), (64, 64))
     page(recorder.at(65), *span(38, 64))
     assert recorder.log.states([*AT, 40.5, 61, 63]) == "LLBBBBBBL"
+
+
+def test_a_page_that_tells_of_the_whole_gap() -> None:
+    """Whatever an earlier one did not have."""
+    recorder = lost()
+    come(recorder.at(32), (32, 32))
+    page(recorder.at(33), *span(24, 28))
+    page(recorder.at(36), *span(15, 33))
+    assert recorder.log.states([*AT, 22]) == "LLBBBLB"
 
 
 def test_a_page_that_was_never_recorded_joins_nothing() -> None:

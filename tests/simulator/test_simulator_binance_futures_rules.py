@@ -76,6 +76,7 @@ async def test_a_connection_ends_after_a_day_with_notice(
 @pytest.mark.parametrize("kind", KINDS)
 async def test_garbage(kind: type[FuturesVenue], autojump_clock: MockClock) -> None:
     """Malformed messages are about streams that there are, and each is of its own kind."""
+    await trio.lowlevel.checkpoint()
     venue = venue_of(kind)
     garbage = venue.garbage()
     assert len(set(garbage)) == len(garbage) == 11
@@ -86,6 +87,7 @@ async def test_garbage(kind: type[FuturesVenue], autojump_clock: MockClock) -> N
 @pytest.mark.parametrize("kind", KINDS)
 async def test_rest_listing(kind: type[FuturesVenue], autojump_clock: MockClock) -> None:
     """Each market spells status and contracts in its own way; what does not trade yet has no kind."""
+    await trio.lowlevel.checkpoint()
     entries = {entry["symbol"]: entry for entry in ask(venue_of(kind), "exchangeInfo")["symbols"]}
     word = "status" if kind is BinanceUsdmVenue else "contractStatus"
     perpetual = entries[BTC[kind].upper()]
@@ -101,6 +103,7 @@ async def test_rest_listing(kind: type[FuturesVenue], autojump_clock: MockClock)
 @pytest.mark.parametrize("kind", KINDS)
 async def test_rest_trades(kind: type[FuturesVenue], autojump_clock: MockClock) -> None:
     """Aggregates rise from ``fromId`` on, or are the newest; single trades only are the newest."""
+    await trio.lowlevel.checkpoint()
     venue, symbol = venue_of(kind), BTC[kind].upper()
     venue.market.step(START_NS + 10**9, 3000)
     rows = ask(venue, "aggTrades", symbol=symbol, fromId="510", limit="3")
@@ -145,11 +148,13 @@ async def test_rest_aggregates_of_a_day(autojump_clock: MockClock) -> None:
 )
 async def test_rest_errors(autojump_clock: MockClock, name: str, query: dict[str, str], code: int) -> None:
     """Errors carry the exchange's codes; single trades by id want a key."""
+    await trio.lowlevel.checkpoint()
     assert ask(usdm(), name, **query)["code"] == code
 
 
 async def test_rest_times(autojump_clock: MockClock) -> None:
     """The server can be asked for its time, and whether it is there; by its own path alone."""
+    await trio.lowlevel.checkpoint()
     venue = usdm()
     assert ask(venue, "ping") == {}
     assert ask(venue, "time") == {"serverTime": START_NS // 10**6}

@@ -37,6 +37,7 @@ def long_traded(days: int = 0) -> KrakenFuturesVenue:
 
 async def test_the_listing(autojump_clock: MockClock) -> None:
     """All contracts are listed, traded or not, and the indices that they follow."""
+    await trio.lowlevel.checkpoint()
     body = ask(kraken_futures(), "instruments")
     assert (body["result"], body["serverTime"]) == ("success", "2026-11-22T10:00:00.123Z")
     listed = {entry["symbol"]: entry for entry in body["instruments"]}
@@ -90,6 +91,7 @@ def test_the_history_is_of_a_week(days: int, count: int) -> None:
 )
 async def test_rest_errors(autojump_clock: MockClock, path: str, query: dict[str, str], status: int) -> None:
     """Errors have a status and say so."""
+    await trio.lowlevel.checkpoint()
     venue = kraken_futures()
     answer = answered(venue, path, **query)
     assert answer.status == status
@@ -121,6 +123,7 @@ def test_instruments_of_a_recording() -> None:
 
 async def test_garbage_is_no_data(autojump_clock: MockClock) -> None:
     """Nothing of it can be taken for a trade, and who is asked for its product is never misled."""
+    await trio.lowlevel.checkpoint()
     venue = kraken_futures()
     good = 0
     for text in venue.garbage():

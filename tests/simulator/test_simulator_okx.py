@@ -93,7 +93,7 @@ async def test_bad_requests(nursery: trio.Nursery, autojump_clock: MockClock, re
 
 async def test_other_paths(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     """Only the two paths are served."""
-    with pytest.raises(BaseExceptionGroup):
+    with pytest.RaisesGroup(Exception, flatten_subgroups=True):
         async with trio.open_nursery() as inner:
             await connect(inner, okx(), "/ws/v5/private")
 
@@ -224,6 +224,7 @@ async def test_what_is_made_is_entered_once(nursery: trio.Nursery, autojump_cloc
 
 async def test_garbage_is_no_data(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     """Malformed messages are about an instrument, and none is a trade that could be."""
+    await trio.lowlevel.checkpoint()
     venue = okx()
     for payload in venue.garbage():
         try:

@@ -33,6 +33,7 @@ def ids(page: list[dict[str, str]]) -> list[int]:
 
 async def test_instruments_by_type(autojump_clock: MockClock) -> None:
     """Each type is listed on its own, with its terms in text, empty where there are none."""
+    await trio.lowlevel.checkpoint()
     venue = okx()
     spot = ask(venue, f"{PUBLIC}instruments", instType="SPOT")
     assert [(it["instId"], it["state"]) for it in spot] == [
@@ -63,6 +64,7 @@ async def test_instruments_by_type(autojump_clock: MockClock) -> None:
 
 async def test_options_by_underlying(autojump_clock: MockClock) -> None:
     """Options are listed by underlying, which can be asked for."""
+    await trio.lowlevel.checkpoint()
     venue = okx()
     venue.market.enlist(OkxVenue.instrument_of("BTC-USD-311226-50000-C"))
     assert ask(venue, f"{PUBLIC}underlying", instType="OPTION") == [["BTC-USD"]]
@@ -78,6 +80,7 @@ async def test_options_by_underlying(autojump_clock: MockClock) -> None:
 
 async def test_history_is_paged_by_id(autojump_clock: MockClock) -> None:
     """Pages have single fills, the newest first, below an id; ``before`` gives the newest page, as a trap."""
+    await trio.lowlevel.checkpoint()
     venue = okx()
     venue.step(1000)
     newest = venue.market.markets["BTC-USDT"].recent[-1].trade_id
@@ -115,6 +118,7 @@ async def test_history_is_paged_by_time(autojump_clock: MockClock) -> None:
 
 async def test_newest_trades(autojump_clock: MockClock) -> None:
     """The newest trades are up to 500, and as many as asked for."""
+    await trio.lowlevel.checkpoint()
     venue = okx()
     venue.step(3000)
     newest = venue.market.markets["BTC-USDT"].recent[-1].trade_id
@@ -126,6 +130,7 @@ async def test_newest_trades(autojump_clock: MockClock) -> None:
 
 async def test_time(autojump_clock: MockClock) -> None:
     """The exchange tells its time."""
+    await trio.lowlevel.checkpoint()
     assert ask(okx(), f"{PUBLIC}time") == [{"ts": str(clock() // 1_000_000)}]
 
 
@@ -144,6 +149,7 @@ async def test_errors_of_public_data(
     autojump_clock: MockClock, path: str, query: dict[str, str], status: int, code: str
 ) -> None:
     """What can't be answered is refused with the exchange's code."""
+    await trio.lowlevel.checkpoint()
     response = okx().answer(Request(PUBLIC + path, query, {}))
     assert (response.status, json.loads(response.body)["code"]) == (status, code)
 
@@ -161,6 +167,7 @@ async def test_errors_of_trades(
     autojump_clock: MockClock, path: str, query: dict[str, str], status: int, code: str
 ) -> None:
     """Trades of nothing, or so many of them, can't be asked for."""
+    await trio.lowlevel.checkpoint()
     response = okx().answer(Request(MARKET + path, query, {}))
     assert (response.status, json.loads(response.body)["code"]) == (status, code)
 
