@@ -7,7 +7,6 @@ import statistics
 import pytest
 from chaos_run import run_seeds
 
-
 KNOWN = {
     81: "a thin market of USD-M futures: a connection without data is replaced, though nothing struck it",
     197: "one ticker of Kraken is lost without a word while a connection is replaced",
