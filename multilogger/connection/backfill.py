@@ -199,7 +199,7 @@ class Backfill:
         self._backoff.reset()
         self._feed.stats.backfill_problem = ""
         # Until the batch is staged nothing waits: what was fetched is not lost to a cancellation.
-        kept = await self.outlet.send(self._pack(hole.symbol, page))
+        kept = await self.outlet.send(pack(hole.symbol, page, self._clock()))
         log.debug("page of missed trades", **self._about(hole), fetched=len(page), kept=kept)
         left = [it for it in self._gaps.holes() if it.symbol == hole.symbol]
         # One at the tail may have grown meanwhile: that is no progress.
@@ -217,23 +217,6 @@ class Backfill:
         else:
             page = await self._exchange.fetch_newest(symbol)
         return [trade for trade in page if hole.first <= trade.trade_id <= hole.last]
-
-    def _pack(self, number: int, page: Sequence[Trade]) -> RowBuffer:
-        rows, recv_ns = RowBuffer(), self._clock()
-        for trade in page:
-            rows.add_trade(
-                symbol=number,
-                time_ns=trade.time_ns,
-                recv_ns=recv_ns,
-                trade_id=trade.trade_id,
-                price=trade.price,
-                size=trade.size,
-                side=trade.side,
-                maker_order_id=trade.maker_order_id,
-                taker_order_id=trade.taker_order_id,
-                flags=trade.flags | Flag.BACKFILLED,
-            )
-        return rows
 
     async def _put_off(self, hole: Hole, failure: RestError) -> None:
         """Wait: for as long as the exchange wants, or for other holes to have their turn and not too soon."""
@@ -257,3 +240,28 @@ class Backfill:
 
     def _name(self, hole: Hole) -> str:
         return self._feed.symbols.names[hole.symbol]
+
+
+def pack(number: int, trades: Sequence[Trade], recv_ns: int) -> RowBuffer:
+    """Return the rows of past trades of a symbol.
+
+    Args:
+        number: of the symbol.
+        trades: as an exchange's history has them.
+        recv_ns: when they were received.
+    """
+    rows = RowBuffer()
+    for trade in trades:
+        rows.add_trade(
+            symbol=number,
+            time_ns=trade.time_ns,
+            recv_ns=recv_ns,
+            trade_id=trade.trade_id,
+            price=trade.price,
+            size=trade.size,
+            side=trade.side,
+            maker_order_id=trade.maker_order_id,
+            taker_order_id=trade.taker_order_id,
+            flags=trade.flags | Flag.BACKFILLED,
+        )
+    return rows

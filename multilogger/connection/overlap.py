@@ -26,7 +26,7 @@ import trio
 
 from multilogger.batch import RowBuffer
 from multilogger.connection.audits import Audits
-from multilogger.connection.backfill import NOT_THERE, OFF, TOO_OLD, Outlet
+from multilogger.connection.backfill import NOT_THERE, OFF, TOO_OLD, Outlet, pack
 from multilogger.connection.backoff import Backoff
 from multilogger.connection.feed import LAST_HAND_OVER_SECS, Feed
 from multilogger.errors import RateLimited, RestError
@@ -34,7 +34,7 @@ from multilogger.exchanges.base import Exchange
 from multilogger.quality.overlaps import Overlaps
 from multilogger.quality.pages import Missed, Page
 from multilogger.quality.recorded import STALE_SECS
-from multilogger.records import Flag, Trade
+from multilogger.records import Trade
 from multilogger.tables import NANOS_PER_SECOND
 
 log = structlog.get_logger(__name__)
@@ -232,28 +232,3 @@ class Pages:
         log.warning(
             "backfill failed", exchange=exchange, symbol=symbol, failure=str(failure), again_in_secs=again
         )
-
-
-def pack(number: int, trades: list[Trade], recv_ns: int) -> RowBuffer:
-    """Return the rows of past trades of a symbol.
-
-    Args:
-        number: of the symbol.
-        trades: as an exchange's history has them.
-        recv_ns: when they were received.
-    """
-    rows = RowBuffer()
-    for trade in trades:
-        rows.add_trade(
-            symbol=number,
-            time_ns=trade.time_ns,
-            recv_ns=recv_ns,
-            trade_id=trade.trade_id,
-            price=trade.price,
-            size=trade.size,
-            side=trade.side,
-            maker_order_id=trade.maker_order_id,
-            taker_order_id=trade.taker_order_id,
-            flags=trade.flags | Flag.BACKFILLED,
-        )
-    return rows
