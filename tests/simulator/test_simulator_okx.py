@@ -10,6 +10,7 @@ import trio
 from simulator_okx import BOTH, args, data, okx, subscribe, subscribed
 from simulator_peer import connect
 from trio.testing import MockClock
+from trio_websocket import ConnectionRejected
 
 from multilogger.simulator.okx.venue import OkxVenue
 
@@ -93,7 +94,7 @@ async def test_bad_requests(nursery: trio.Nursery, autojump_clock: MockClock, re
 
 async def test_other_paths(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     """Only the two paths are served."""
-    with pytest.RaisesGroup(Exception, flatten_subgroups=True):
+    with pytest.RaisesGroup(ConnectionRejected, flatten_subgroups=True):
         async with trio.open_nursery() as inner:
             await connect(inner, okx(), "/ws/v5/private")
 
