@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from multilogger.simulator.columns import COMPATIBLE, Stored, directory, late_directory, read_table, times
 from multilogger.simulator.composed import are_open, invented, without_trade
-from multilogger.simulator.ledger import FILLS, ROWS, Ledger, read_ledgers
-from multilogger.simulator.merged import as_recorded, stored_counts
+from multilogger.simulator.ledger import FILLS, ROWS, UNSENT, Ledger, read_ledgers
+from multilogger.simulator.merged import as_recorded, stored_counts, with_asked
 
 Array = npt.NDArray[Any]
 
@@ -39,7 +39,8 @@ class TableComparison:
 
     table: str
     sent: int = 0
-    """A merged trade that is on disk as its fills counts as these."""
+    """A merged trade that is on disk as its fills counts as these. A trade that nobody was sent counts if it
+    is on disk: it was asked for."""
     sent_late: int = 0
     """Rows with an earlier time than one that had been sent before for the symbol."""
     on_disk: int = 0
@@ -108,8 +109,10 @@ def compare(
     tables = {}
     for table in ROWS:
         rows = _sent(sent, exchange, table)
-        others = _sent(sent, exchange, FILLS if table == "TRADES" else "TRADES")
-        tables[table] = _compare_table(table, rows, others, data_path, exchange)
+        trades = table == "TRADES"
+        others = _sent(sent, exchange, FILLS if trades else "TRADES")
+        unsent = _sent(sent, exchange, UNSENT) if trades else rows[:0]
+        tables[table] = _compare_table(table, rows, others, unsent, data_path, exchange)
     return Comparison(exchange, tables, missing_ok)
 
 
@@ -119,11 +122,13 @@ def _sent(sent: Ledger | Path | Sequence[Path], exchange: str, table: str) -> Ar
     return read_ledgers([sent] if isinstance(sent, Path) else sent, exchange, table)
 
 
-def _compare_table(table: str, rows: Array, others: Array, data_path: Path, exchange: str) -> TableComparison:
+def _compare_table(
+    table: str, rows: Array, others: Array, unsent: Array, data_path: Path, exchange: str
+) -> TableComparison:
     """Compare a table; ``others`` are the fills of merged trades, and for tickers the trades."""
     result = TableComparison(table)
     by_symbol = _by_symbol(rows)
-    beside = _by_symbol(others)
+    beside, asked = _by_symbol(others), _by_symbol(unsent)
     roots = (data_path / exchange, late_directory(data_path) / exchange)
     recorded = {path.parent.name for root in roots for path in root.glob(f"*/{table}")}
     known = {directory(data_path, exchange, symbol, table).parent.name for symbol in by_symbol}
@@ -137,7 +142,8 @@ def _compare_table(table: str, rows: Array, others: Array, data_path: Path, exch
             result.sent += len(sent)
             _compare_md(result, symbol, sent, stored, own)
         else:
-            trades, counts = as_recorded(sent, own, stored)
+            told = with_asked(sent, asked.get(symbol, unsent[:0]), own, stored)
+            trades, counts = as_recorded(told, own, stored)
             result.sent += len(trades)
             _compare_trades(result, symbol, trades, counts, stored)
     return result

@@ -8,7 +8,8 @@ from typing import ClassVar, Generic, TypeVar
 
 from multilogger.simulator.client import Client
 from multilogger.simulator.instruments import Instrument, guess_instrument
-from multilogger.simulator.market import Cascade
+from multilogger.simulator.ledger import NO_ORDER, TradeEntry
+from multilogger.simulator.market import Cascade, Fill
 from multilogger.simulator.rest import Request, Response
 from multilogger.simulator.rules import Rules
 from multilogger.simulator.wire import Outbox
@@ -63,6 +64,28 @@ class Dialect(abc.ABC, Generic[C]):
     @abc.abstractmethod
     def spread(self, cascade: Cascade) -> None:
         """Send a cascade to those who subscribed it, and enter what was sent."""
+
+    def trade_id(self, symbol: str, fill: Fill) -> int:  # noqa: ARG002 - some exchanges' ids are made from it
+        """Return the id that a recorder has for a trade."""
+        return fill.trade_id
+
+    def entry(self, symbol: str, fill: Fill) -> TradeEntry:
+        """Return a trade as a recorder is to have it; most exchanges don't tell the orders."""
+        return TradeEntry(
+            symbol=symbol,
+            time_ns=fill.time_ns,
+            trade_id=self.trade_id(symbol, fill),
+            price=fill.price,
+            size=fill.size,
+            maker=NO_ORDER,
+            taker=NO_ORDER,
+            bought=fill.bought,
+        )
+
+    def unsent(self, cascade: Cascade) -> list[TradeEntry]:
+        """Return those trades of a cascade that nobody was sent, as REST gives them."""
+        symbol = cascade.instrument.symbol
+        return [self.entry(symbol, fill) for fill in cascade.fills if not fill.entered]
 
     @abc.abstractmethod
     def enter_made(self, cascade: Cascade) -> None:

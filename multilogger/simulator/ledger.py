@@ -4,8 +4,11 @@ Rows have the unified meaning of the recorder's tables, so that a comparison nee
 protocol. With a directory, rows go to ``{exchange}.{table}.ledger`` there, unbuffered, one write a table and
 market step, and memory stays flat; a later run appends. Without one they stay in memory, packed.
 
+Trades that happened and were not sent are in a table of their own, ``UNSENT``: a recorder that asks for past
+trades may have them, and one that does not ask can't.
+
 An exchange that merges fills into one trade may give them one by one when it is asked for past trades. What
-each of its merged trades consists of is in a table of its own, ``FILLS``, which is only there if it has rows.
+each of its merged trades consists of is in the table ``FILLS``. Both are only there if they have rows.
 """
 
 from __future__ import annotations
@@ -58,7 +61,10 @@ FILLS_ROW: Final = np.dtype(
     [*((name, TRADES_ROW[name]) for name in TRADES_ROW.names or ()), ("merged_id", "<u8")]
 )
 """A fill as a trade of its own, and the id of the trade that it is part of."""
-_DTYPES: Final = {FILLS: FILLS_ROW, **ROWS}
+UNSENT: Final = "UNSENT"
+NO_ORDER: Final = bytes(16)
+"""Of trades whose orders the exchange does not tell."""
+_DTYPES: Final = {FILLS: FILLS_ROW, UNSENT: TRADES_ROW, **ROWS}
 """Fills are written before the trade that they make up."""
 _TRADE: Final = f"<{SYMBOL_BYTES}sqQdd16s16sQ"
 _pack_trade: Final = struct.Struct(_TRADE).pack
@@ -130,6 +136,10 @@ class Ledger:
         for fill in entry.fills:
             self._pending[FILLS] += _pack_fill(*_trade_fields(fill), entry.trade_id)
 
+    def unsent(self, entry: TradeEntry) -> None:
+        """Enter a trade that nobody was sent; should it be sent later, it is entered as that, too."""
+        self._pending[UNSENT] += _pack_trade(*_trade_fields(entry))
+
     def ticker(self, entry: TickerEntry) -> None:
         """Enter a ticker; it is written by the next :meth:`commit`."""
         self.counts["MD"] += 1
@@ -161,7 +171,7 @@ class Ledger:
             pending.clear()
 
     def rows(self, table: str) -> Rows:
-        """Return all rows of ``TRADES``, ``MD`` or ``FILLS``, with earlier runs' of the same directory."""
+        """Return all rows of a table, with earlier runs' of the same directory."""
         self.commit()
         if self.directory is not None:
             return read_ledgers([self.directory], self.exchange, table)

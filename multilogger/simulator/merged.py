@@ -44,6 +44,20 @@ def as_recorded(sent: Array, fills: Array, stored: Stored) -> tuple[Array, Array
     return trades, np.concatenate([stands_for[~split], np.ones(len(single), np.int64)])
 
 
+def with_asked(sent: Array, unsent: Array, fills: Array, stored: Stored) -> Array:
+    """Return the trades that were sent, and those that were not and are on disk: REST gave them.
+
+    Args:
+        sent: the ledger's trades of one symbol.
+        unsent: its trades that nobody was sent when they happened.
+        fills: what merged ones of those sent consist of.
+        stored: the disk.
+    """
+    known = np.concatenate([sent["trade_id"], fills["trade_id"]])
+    asked = np.isin(unsent["trade_id"], stored.columns["trade_id"]) & ~np.isin(unsent["trade_id"], known)
+    return np.concatenate([sent, unsent[asked]])
+
+
 def stored_counts(stored: Stored) -> Array | None:
     """Return of each trade on disk for how many fills it stands; None if the disk does not tell."""
     if "flags" not in stored.columns:

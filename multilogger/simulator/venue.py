@@ -21,7 +21,7 @@ from multilogger.simulator.client import Client
 from multilogger.simulator.condition import Condition
 from multilogger.simulator.dialect import Dialect
 from multilogger.simulator.ledger import Ledger
-from multilogger.simulator.market import Market
+from multilogger.simulator.market import Cascade, Fill, Market
 from multilogger.simulator.rest import Request, Response, serve_rest
 from multilogger.simulator.server import serve_connection
 from multilogger.simulator.site import Fault
@@ -138,7 +138,9 @@ class Venue(Condition[C], Audience[C], Dialect[C], Generic[C]):
 
     def open(self) -> None:
         """Let every instrument trade once, so that there is a last trade to ask for."""
-        self.market.open(self.clock())
+        for cascade in self.market.open(self.clock()):
+            self._enter_unsent(cascade)
+        self.ledger.commit()
 
     async def run(
         self,
@@ -206,6 +208,12 @@ class Venue(Condition[C], Audience[C], Dialect[C], Generic[C]):
         for client in list(clients):
             self.send_frame(client, frame)
 
+    def enter_fill(self, symbol: str, fill: Fill) -> None:
+        """Enter a trade, unless the ledger has it."""
+        if not fill.entered:
+            fill.entered = True
+            self.ledger.trade(self.entry(symbol, fill))
+
     def subscribe(self, client: C, topic: str) -> bool:
         """Enter a subscription; False if the client has it already."""
         return self.add(client, topic, silently=trio.current_time() < self.silent_ack_until)
@@ -265,10 +273,15 @@ class Venue(Condition[C], Audience[C], Dialect[C], Generic[C]):
                 self.enter_made(cascade)
             if not silent:
                 self.spread(cascade)
+            self._enter_unsent(cascade)
         if not silent:
             self._garble()
         self.ledger.commit()
         return sum(len(cascade.fills) for cascade in cascades)
+
+    def _enter_unsent(self, cascade: Cascade) -> None:
+        for entry in self.unsent(cascade):
+            self.ledger.unsent(entry)
 
     def deliver_late(self) -> None:
         """Send what was held back and is due; during a stall nothing."""

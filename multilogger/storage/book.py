@@ -112,13 +112,15 @@ class Book:
         """
         days = grouped.days
         usual = (days > max(self.closed_day, today - self._days_back - 1)) & (days <= today + 1)
-        if usual.all():
-            slots = self._find(grouped.streams, days)
-            times = grouped.rows["time_ns"]
-            if not ((times[grouped.bounds[:-1]] < self._last[slots]) | self._closed[slots]).any():
-                lasts = times[grouped.bounds[1:] - 1]
-                return Numbered(self._fill(grouped, slots, lasts), 0, 0)
-        return self._number_apart(grouped, today)
+        times, starts = grouped.rows["time_ns"], grouped.bounds[:-1]
+        slots = self._find(grouped.streams[usual], days[usual])
+        apart = ~usual
+        apart[usual] = (times[starts[usual]] < self._last[slots]) | self._closed[slots]
+        if not apart.any():
+            return Numbered(self._fill(grouped, slots, times[grouped.bounds[1:] - 1]), 0, 0)
+        pieces, late, absurd = self._pieces_of(grouped, np.flatnonzero(apart).tolist(), today)
+        plain = np.stack([grouped.streams, days, starts, grouped.bounds[1:]], axis=1)[~apart]
+        return Numbered(self._fill_pieces(grouped, np.concatenate([plain, pieces])), late, absurd)
 
     def _find(self, streams: Array, days: Array) -> Array:
         found = np.empty(len(streams), np.int64)
@@ -147,16 +149,18 @@ class Book:
             grouped.table, sections, {name: grouped.rows[name] for name in grouped.table.stored_fields}
         )
 
-    def _number_apart(self, grouped: Grouped, today: int) -> Numbered:
-        """Number rows some of which don't go to their live partitions."""
+    def _pieces_of(self, grouped: Grouped, places: Iterable[int], today: int) -> tuple[Array, int, int]:
+        """Cut rows some of which don't go to their live partitions.
+
+        Returns:
+            Of each piece stream, day, first row and end; the numbers of late rows and of absurd ones.
+        """
         pieces: list[tuple[int, int, int, int]] = []
         late = absurd = 0
-        bounds = grouped.bounds.tolist()
         times = grouped.rows["time_ns"]
-        for index, (stream, day) in enumerate(
-            zip(grouped.streams.tolist(), grouped.days.tolist(), strict=True)
-        ):
-            first, last = bounds[index], bounds[index + 1]
+        for place in places:
+            stream, day = int(grouped.streams[place]), int(grouped.days[place])
+            first, last = int(grouped.bounds[place]), int(grouped.bounds[place + 1])
             if not today - self._days_back <= day <= today + 1:
                 pieces.append((self._sibling(stream, ABSURD), today, first, last))
                 absurd += last - first
@@ -167,8 +171,7 @@ class Book:
                 pieces.append((self._sibling(stream, LATE), day, first, cut))
             if last > cut:
                 pieces.append((stream, day, cut, last))
-        pieces.sort(key=lambda piece: piece[:2])
-        return Numbered(self._fill_pieces(grouped, _joined(pieces)), late, absurd)
+        return np.array(pieces, np.int64), late, absurd
 
     def _count_late(self, stream: int, day: int, times: Array) -> int:
         if day <= self.closed_day:
@@ -181,21 +184,15 @@ class Book:
     def _sibling(self, stream: int, kind: int) -> int:
         return self._streams.sibling(self._streams.all[stream], kind).entry.number
 
-    def _fill_pieces(self, grouped: Grouped, pieces: Iterable[tuple[int, int, list[Array]]]) -> TableRows:
-        found = list(pieces)
-        indices = [np.concatenate(ranges) for _, _, ranges in found]
-        rows = grouped.rows[np.concatenate(indices)]
-        bounds = np.append(0, np.cumsum([len(it) for it in indices]))
-        streams, days = (np.array([it[at] for it in found]) for at in (0, 1))
+    def _fill_pieces(self, grouped: Grouped, pieces: Array) -> TableRows:
+        """Number rows by pieces; those of one stream and day become one section."""
+        streams, days, firsts, ends = pieces[np.lexsort((pieces[:, 1], pieces[:, 0]))].T
+        counts = ends - firsts
+        bounds = np.append(0, np.cumsum(counts))
+        rows = grouped.rows[np.arange(bounds[-1]) + np.repeat(firsts - bounds[:-1], counts)]
+        new = np.append(True, (np.diff(streams) != 0) | (np.diff(days) != 0))
+        streams, days, bounds = streams[new], days[new], np.append(bounds[:-1][new], bounds[-1])
         lasts = np.maximum.reduceat(rows["time_ns"], bounds[:-1])
         return self._fill(
             Grouped(grouped.table, rows, bounds, streams, days), self._find(streams, days), lasts
         )
-
-
-def _joined(pieces: Iterable[tuple[int, int, int, int]]) -> Iterable[tuple[int, int, list[Array]]]:
-    """Return the row indices of each stream and day; ``pieces`` are sorted by these."""
-    joined: dict[Key, list[Array]] = {}
-    for stream, day, first, last in pieces:
-        joined.setdefault((stream, day), []).append(np.arange(first, last))
-    return [(*key, ranges) for key, ranges in joined.items()]

@@ -55,6 +55,8 @@ class Follower:
         self._calendar = calendar
         self._lock = lock
         self._applied = self._saved = recovered.position
+        self._sealable_day: int | None = None
+        """The closed day, once no row is left to be brought into its live files."""
         self._retire(recovered.checkpoint)
 
     def apply(self) -> None:
@@ -111,18 +113,21 @@ class Follower:
                 log.warning("journal segments can't be freed now", path=str(pool.directory), error=str(error))
 
     def seal_step(self, seconds: float, round_: int | None) -> int:
-        """Apply what is committed, then seal some of the closed days; return how many are left.
+        """Seal some of the closed days, once all their rows are applied; return how many are left.
 
         Raises:
             ColumnsUnavailable: the disk failed or is full.
         """
-        # Rows that were numbered for a day before it was closed belong to its live partition.
         with self._lock:
             closed_day = self._book.closed_day
             clear = self._committer.is_clear_of(closed_day)
         if not clear:
             return 1
-        self.apply()
+        if closed_day != self._sealable_day:
+            # Rows that were numbered for a day before it was closed belong to its live partition; those that
+            # came later don't. With very many files each apply takes longer than the step that follows.
+            self.apply()
+            self._sealable_day = closed_day
         done = self._applier.seal(closed_day, seconds, round_)
         self._stats.sealed_days += done.sealed
         self._stats.seal_failures += done.failures

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from typing import Final
+
 import structlog
 
 from multilogger.errors import ColumnsUnavailable
@@ -16,6 +19,10 @@ from multilogger.storage.notes_log import NotesLog
 from multilogger.storage.rebuild import rebuild
 
 log = structlog.get_logger()
+
+_WORTH: Final = 4.0
+_SHORT_SECS: Final = 0.2
+"""A checkpoint that takes no longer is no reason to work longer between two."""
 
 
 class Saver:
@@ -42,6 +49,8 @@ class Saver:
         """Notes that no checkpoint covers yet."""
         self._notes_saved = 0
         self.written_ns = 0
+        self._naming_secs = 0.0
+        """What the last checkpoint took once the files were durable: it names every partition."""
         """When the newest frame that was taken in was written: nothing is known of a run after it."""
 
     def resume(self, known: Checkpoint) -> None:
@@ -65,6 +74,10 @@ class Saver:
             self._suspect_touched()
             raise ColumnsUnavailable(f"column files can't be synced: {error}") from error
 
+    def worthwhile(self, seconds: float) -> float:
+        """Return how long work should last that ends with checkpoints: longer where these take long."""
+        return max(seconds, _WORTH * self._naming_secs) if self._naming_secs > _SHORT_SECS else seconds
+
     def save(self, position: Position, segment: int) -> None:
         """Take a checkpoint.
 
@@ -77,6 +90,7 @@ class Saver:
         """
         self._replace_suspects()
         self.sync()
+        started = time.perf_counter()
         try:
             self._keep_notes()
             streams, partitions = self._columns.states()
@@ -96,6 +110,7 @@ class Saver:
             )
         except OSError as error:
             raise ColumnsUnavailable(f"no checkpoint can be written: {error}") from error
+        self._naming_secs = time.perf_counter() - started
         self._columns.touched.clear()
         self.waiting, self._notes_saved = [], self._notes.length
         self._clear_mark()

@@ -102,7 +102,7 @@ class Sealer:
             applied: up to where the journal is in the column files.
             segment: the highest segment number there was.
             monotonic: seconds.
-            seconds: begin no other day of a symbol's table after so long.
+            seconds: begin no other day of a symbol's table after so long, or later if checkpoints take long.
             only_day: seal this day alone.
             round_: a day that was sealed in a round is left alone in the rest of it, though rows come late.
 
@@ -118,6 +118,7 @@ class Sealer:
             self._complete()
             wanted = self._wanted(closed_day, only_day)
             started = monotonic()
+            seconds = self._saver.worthwhile(seconds)
             prepared, failures = self._prepare(wanted, lambda: monotonic() - started >= seconds)
             if prepared:
                 with self._abandoning(prepared):
@@ -134,8 +135,7 @@ class Sealer:
 
     def _begin(self, closed_day: int, round_: int | None) -> None:
         if round_ is None or round_ != self._round:
-            self._round = round_
-            self._done.clear()
+            self._round, self._done = round_, set()
         if self._told:
             self.sealed, self._told = [], False
         if closed_day > self._closed_day:

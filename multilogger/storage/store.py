@@ -203,7 +203,7 @@ class Store:
         return _NOON_HOURS[0] <= self._calendar() // _HOUR_NS % 24 < _NOON_HOURS[1]
 
     def seal_step(self, seconds: float, round_: int | None = None) -> int:
-        """Apply what is committed, then seal some of the closed days, for about so long.
+        """Seal some of the closed days, for about so long, once all their rows are applied.
 
         Args:
             seconds: how long.

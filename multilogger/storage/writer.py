@@ -252,8 +252,10 @@ class _Writer:
         self.round_ += 1
         remaining: int | None = 1
         while remaining != 0:
+            started = trio.current_time()
             remaining = await self._with_applier(partial(self.store.seal_step, _STEP_SECS, self.round_))
-            await trio.sleep(_RETRY_SECS if remaining is None else _STEP_SECS)
+            took = trio.current_time() - started
+            await trio.sleep(_RETRY_SECS if remaining is None else max(_STEP_SECS, took))
 
     async def remove_days(self) -> NoReturn:
         """Once in an hour look for days to remove, around noon: far from midnight's many new files."""

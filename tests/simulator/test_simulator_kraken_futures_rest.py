@@ -11,6 +11,7 @@ from simulator_kraken_futures import BTC, ETH, OLD, greeted, kraken_futures, mes
 from simulator_peer import START_NS, clock
 from trio.testing import MockClock
 
+from multilogger.simulator.kraken_futures.messages import uid
 from multilogger.simulator.kraken_futures.venue import MOST_CONNECTIONS, KrakenFuturesVenue
 from multilogger.simulator.market import Market
 from multilogger.simulator.rest import Request, Response
@@ -61,7 +62,7 @@ def test_the_history() -> None:
     first = rows[0]
     assert (first["price"], first["size"]) == (float(newest.price), float(newest.size))
     assert (first["side"], first["type"]) == ("buy" if newest.bought else "sell", "fill")
-    assert first["uid"].replace("-", "") == newest.maker.hex()
+    assert first["uid"] == uid(newest)
 
 
 def test_the_history_before_a_time() -> None:

@@ -262,3 +262,21 @@ def test_manifest_sums_up_coverage(tmp_path: Path) -> None:
         "ETH-USD": CoverageSummary(gaps=1, gap_seconds=30.0),
     }
     store.close()
+
+
+def test_a_closed_day_is_applied_once(tmp_path: Path) -> None:
+    """What is committed before the first step is applied by it; what comes later waits for its own turn."""
+    feed = Feed()
+    store = open_seal_store(tmp_path)
+    day_with_late_rows(store, feed)
+    store.commit([feed.trades("BTC-USD", [THEN + 20 * NANOS])])
+    store.close_day(YESTERDAY)
+    assert store.seal_step(0.0) == 1
+    assert store.pending_bytes == 0
+    store.commit([feed.trades("BTC-USD", [NOON])])
+    assert store.seal_step(0.0) == 0
+    assert store.pending_bytes > 0
+    manifest = read_manifest_of(tmp_path, "BTC-USD", TRADES)
+    assert manifest is not None
+    assert manifest.last_time_ns == THEN + 20 * NANOS
+    store.close()

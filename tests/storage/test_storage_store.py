@@ -17,6 +17,7 @@ from storage_tools import (
     fork,
     open_store,
     read_column,
+    read_late,
     read_rows,
 )
 
@@ -35,6 +36,21 @@ def assert_holds(path: Path, batches: list[Batch], symbol: str, table: Table) ->
     for name, values in read_rows(path, symbol, table).items():
         assert values.dtype == expected[name].dtype
         assert values.tobytes() == expected[name].tobytes(), name
+
+
+def test_a_late_row_among_many_symbols(tmp_path: Path) -> None:
+    """In one commit the late rows of one symbol go to its late files, and all else to its live ones."""
+    feed, symbols = Feed(), [f"S{number}" for number in range(5)]
+    store = open_store(tmp_path)
+    store.commit([feed.trades(symbol, [NOON + 10]) for symbol in symbols])
+    late = feed.trades("S2", [NOON + 5, NOON + 6, NOON + 11])
+    store.commit([late, *(feed.trades(symbol, [NOON + 12]) for symbol in symbols)])
+    store.apply()
+    for symbol in symbols:
+        nanos = read_column(tmp_path, symbol, TRADES, "trade_nanos").tolist()
+        assert [time - NOON % NANOS for time in nanos] == ([10, 11, 12] if symbol == "S2" else [10, 12])
+    assert len(read_late(tmp_path, "S2", TRADES, "trade_id")) == 2
+    store.close()
 
 
 def test_rows_arrive_in_all_columns(tmp_path: Path) -> None:

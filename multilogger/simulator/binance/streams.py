@@ -6,7 +6,7 @@ import abc
 import json
 from collections.abc import Callable, Collection, Sequence
 from functools import cached_property, partial
-from typing import ClassVar, Final, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import attrs
 import trio
@@ -21,8 +21,6 @@ from multilogger.simulator.rules import Rules, Window
 from multilogger.simulator.wire import text_frame
 
 S = TypeVar("S", bound=StreamClient)
-
-_NO_ORDER: Final = bytes(16)
 
 
 class StreamVenue(BinanceRequests[S], Generic[S]):
@@ -121,7 +119,7 @@ class StreamVenue(BinanceRequests[S], Generic[S]):
         stem = symbol.lower()
         if f"{stem}@trade" in self.followed:
             for fill in self.past_fills(cascade):
-                self._enter_fill(symbol, fill)
+                self.enter_fill(symbol, fill)
         if f"{stem}@aggTrade" in self.followed:
             for aggregate in self.aggregates(cascade):
                 self._enter_aggregate(symbol, aggregate)
@@ -144,7 +142,7 @@ class StreamVenue(BinanceRequests[S], Generic[S]):
         self.emit(stream, clients, lambda unit_ns: self.spell_trade(cascade, fill, unit_ns))
         self.told_symbols.add(symbol)
         self.note_trade(clients, cascade, fill, fill.trade_id, fill.size)
-        self._enter_fill(symbol, fill)
+        self.enter_fill(symbol, fill)
 
     def _send_aggregate(
         self, stream: str, cascade: Cascade, aggregate: messages.Aggregate, clients: list[S]
@@ -155,29 +153,23 @@ class StreamVenue(BinanceRequests[S], Generic[S]):
         self.note_trade(clients, cascade, aggregate.first, aggregate.aggregate_id, aggregate.size)
         self._enter_aggregate(symbol, aggregate)
 
-    def _enter_fill(self, symbol: str, fill: Fill) -> None:
-        if not fill.entered:
-            fill.entered = True
-            self._enter_trade(symbol, fill, fill.trade_id, fill.size)
-
     def _enter_aggregate(self, symbol: str, aggregate: messages.Aggregate) -> None:
         if not aggregate.entered:
             aggregate.first.aggregate_entered = True
-            self._enter_trade(symbol, aggregate.first, aggregate.aggregate_id, aggregate.size)
+            self.ledger.trade(self._entry_of(symbol, aggregate))
 
-    def _enter_trade(self, symbol: str, fill: Fill, trade_id: int, size: str) -> None:
-        self.ledger.trade(
-            TradeEntry(
-                symbol=symbol,
-                time_ns=fill.time_ns,
-                trade_id=trade_id,
-                price=fill.price,
-                size=size,
-                maker=_NO_ORDER,
-                taker=_NO_ORDER,
-                bought=fill.bought,
-            )
-        )
+    def unsent(self, cascade: Cascade) -> list[TradeEntry]:
+        """Return trades and aggregate trades, unless those or these were sent."""
+        symbol, aggregates = cascade.instrument.symbol, self.aggregates(cascade)
+        fills = self.past_fills(cascade)
+        if all(fill.entered for fill in fills) or all(it.entered for it in aggregates):
+            return []
+        singles = [self.entry(symbol, fill) for fill in fills if not fill.entered]
+        return singles + [self._entry_of(symbol, it) for it in aggregates if not it.entered]
+
+    def _entry_of(self, symbol: str, aggregate: messages.Aggregate) -> TradeEntry:
+        whole = self.entry(symbol, aggregate.first)
+        return attrs.evolve(whole, trade_id=aggregate.aggregate_id, size=aggregate.size)
 
     def emit(self, stream: str, clients: Collection[S], spell: Callable[[int], str]) -> None:
         """Send an event of a stream to some of its subscribers, each in its mode."""

@@ -29,13 +29,12 @@ from multilogger.simulator.bybit.client import BybitClient, Told
 from multilogger.simulator.bybit.requests import BybitRequests
 from multilogger.simulator.bybit.rest import Rest, make_rules
 from multilogger.simulator.instruments import Instrument
-from multilogger.simulator.ledger import TickerEntry, TradeEntry
+from multilogger.simulator.ledger import TickerEntry
 from multilogger.simulator.market import Cascade, Fill
 from multilogger.simulator.rest import Request, Response
 from multilogger.simulator.rules import Rules
 from multilogger.simulator.wire import Outbox, text_frame
 
-_NO_ORDER: Final = bytes(16)
 _TRADES_A_MESSAGE: Final = 3
 """Up to 1024 are allowed; several messages may share a sequence number."""
 _REPEATED_MOST: Final = 2000
@@ -161,7 +160,7 @@ class BybitBase(BybitRequests):
         symbol = cascade.instrument.symbol
         if f"publicTrade.{symbol}" in self.followed:
             for fill in cascade.fills:
-                self._enter_fill(symbol, fill)
+                self.enter_fill(symbol, fill)
 
     def spread_again(self, cascade: Cascade) -> None:
         """Send trades again to those who got them by the connection that they have now."""
@@ -186,23 +185,7 @@ class BybitBase(BybitRequests):
             client.first.setdefault(symbol, fills[0])
             client.last[symbol] = fills[-1]
         for fill in fills:
-            self._enter_fill(symbol, fill)
-
-    def _enter_fill(self, symbol: str, fill: Fill) -> None:
-        if not fill.entered:
-            fill.entered = True
-            self.ledger.trade(
-                TradeEntry(
-                    symbol=symbol,
-                    time_ns=fill.time_ns,
-                    trade_id=self.trade_id(symbol, fill),
-                    price=fill.price,
-                    size=fill.size,
-                    maker=_NO_ORDER,
-                    taker=_NO_ORDER,
-                    bought=fill.bought,
-                )
-            )
+            self.enter_fill(symbol, fill)
 
     # All else.
 

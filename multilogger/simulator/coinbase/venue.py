@@ -14,6 +14,7 @@ import json
 from functools import partial
 from typing import Any, ClassVar, Final
 
+import attrs
 import trio
 
 from multilogger.simulator.client import Client
@@ -125,7 +126,7 @@ class CoinbaseVenue(Venue[Client]):
         if not cascades:
             return
         if channel == "matches":
-            self._enter_trade(product, cascades[-1].last)
+            self.enter_fill(product, cascades[-1].last)
             self.send(client, messages.match("last_match", product, cascades[-1].last))
         elif channel in ("ticker", "ticker_batch"):
             self._enter_ticker(cascades[-1])
@@ -149,7 +150,7 @@ class CoinbaseVenue(Venue[Client]):
         symbol = cascade.instrument.symbol
         if f"matches:{symbol}" in self.followed:
             for fill in cascade.fills:
-                self._enter_trade(symbol, fill)
+                self.enter_fill(symbol, fill)
 
     def spread_again(self, cascade: Cascade) -> None:
         """Send those matches again that the ledger has."""
@@ -159,7 +160,7 @@ class CoinbaseVenue(Venue[Client]):
                 self.broadcast(self.listeners(f"matches:{symbol}"), messages.match("match", symbol, fill))
 
     def _send_match(self, symbol: str, fill: Fill, clients: list[Client]) -> None:
-        self._enter_trade(symbol, fill)
+        self.enter_fill(symbol, fill)
         self.broadcast(clients, messages.match("match", symbol, fill))
 
     def _send_ticker(self, cascade: Cascade, clients: list[Client]) -> None:
@@ -197,21 +198,9 @@ class CoinbaseVenue(Venue[Client]):
         ]
         return _json({"type": "status", "products": products, "currencies": currencies})
 
-    def _enter_trade(self, symbol: str, fill: Fill) -> None:
-        if not fill.entered:
-            fill.entered = True
-            self.ledger.trade(
-                TradeEntry(
-                    symbol=symbol,
-                    time_ns=fill.time_ns,
-                    trade_id=fill.trade_id,
-                    price=fill.price,
-                    size=fill.size,
-                    maker=fill.maker,
-                    taker=fill.taker,
-                    bought=fill.bought,
-                )
-            )
+    def entry(self, symbol: str, fill: Fill) -> TradeEntry:
+        """Return a match as a recorder is to have it, with its orders."""
+        return attrs.evolve(super().entry(symbol, fill), maker=fill.maker, taker=fill.taker)
 
     def _enter_ticker(self, cascade: Cascade) -> None:
         if not cascade.entered:

@@ -29,7 +29,7 @@ from multilogger.simulator.kraken.client import KrakenClient
 from multilogger.simulator.kraken.limits import BannedWindow, KrakenRules
 from multilogger.simulator.kraken.requests import TRIGGERS, KrakenRequests
 from multilogger.simulator.kraken.rest import answer_rest
-from multilogger.simulator.ledger import TickerEntry, TradeEntry, untold
+from multilogger.simulator.ledger import TickerEntry, untold
 from multilogger.simulator.market import Cascade, Fill
 from multilogger.simulator.rest import Request, Response
 from multilogger.simulator.rules import Bucket, Rules
@@ -45,7 +45,6 @@ _SKIPPED_OF: Final = 200
 """One id in so many is skipped at most, and fewer where much is traded: a recorder has to ask about each,
 and may do so once a second."""
 _SKIP_SECS: Final = 10.0
-_NO_ORDER: Final = bytes(16)
 
 
 def _listed(instrument: Instrument) -> Instrument:
@@ -153,7 +152,7 @@ class KrakenVenue(KrakenRequests):
         symbol = cascade.instrument.symbol
         if f"trade:{symbol}" in self.followed:
             for fill in self.real(cascade.fills):
-                self._enter_trade(symbol, fill)
+                self.enter_fill(symbol, fill)
 
     def spread_again(self, cascade: Cascade) -> None:
         """Send those trades again that the ledger has."""
@@ -168,7 +167,7 @@ class KrakenVenue(KrakenRequests):
     ) -> None:
         self._told.add(symbol)
         for fill in fills:
-            self._enter_trade(symbol, fill)
+            self.enter_fill(symbol, fill)
             for client in clients:
                 client.note(symbol, fill)
         self.broadcast(clients, messages.trades(kind, symbol, fills))
@@ -197,22 +196,6 @@ class KrakenVenue(KrakenRequests):
             it for it in self.connected() if it.topics and now - it.sent_at >= min(1.0, self.period_secs)
         ]
         self.broadcast(quiet, b'{"channel":"heartbeat"}')
-
-    def _enter_trade(self, symbol: str, fill: Fill) -> None:
-        if not fill.entered:
-            fill.entered = True
-            self.ledger.trade(
-                TradeEntry(
-                    symbol=symbol,
-                    time_ns=fill.time_ns,
-                    trade_id=fill.trade_id,
-                    price=fill.price,
-                    size=fill.size,
-                    maker=_NO_ORDER,
-                    taker=_NO_ORDER,
-                    bought=fill.bought,
-                )
-            )
 
     def _enter_ticker(self, cascade: Cascade, fill: Fill, last: Fill) -> None:
         self.ledger.ticker(

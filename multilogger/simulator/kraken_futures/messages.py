@@ -17,17 +17,25 @@ from multilogger.simulator.market import Cascade, Fill
 MILLISECOND: Final = 1_000_000
 _HOUR_MS: Final = 3_600_000
 _NANOS: Final = 1_000_000_000
+_NODE_SHIFT: Final = 80
+"""Above a UUID's version and variant."""
+_NODE: Final = 1 << 48
+
+
+def _uuid(fill: Fill) -> int:
+    """Return the trade's UUID, made of its resting order's: no message tells that, and runs share those."""
+    return int.from_bytes(fill.maker, "big") ^ (fill.trade_id % _NODE << _NODE_SHIFT)
 
 
 def uid(fill: Fill) -> str:
-    """Return the trade's UUID in text; its resting order's id does for it, as no message tells that."""
-    digits = fill.maker.hex()
+    """Return the trade's UUID in text."""
+    digits = f"{_uuid(fill):032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def trade_id(fill: Fill) -> int:
     """Return the first 8 bytes of the trade's UUID as a number."""
-    return int.from_bytes(fill.maker[:8], "big")
+    return _uuid(fill) >> 64
 
 
 def taker_side(fill: Fill) -> str:

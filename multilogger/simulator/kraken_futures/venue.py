@@ -24,7 +24,7 @@ from multilogger.simulator.kraken_futures.client import KrakenFuturesClient
 from multilogger.simulator.kraken_futures.instruments import INSTRUMENTS, contract
 from multilogger.simulator.kraken_futures.requests import KrakenFuturesRequests
 from multilogger.simulator.kraken_futures.rest import answer_rest
-from multilogger.simulator.ledger import TickerEntry, TradeEntry, untold
+from multilogger.simulator.ledger import TickerEntry, untold
 from multilogger.simulator.market import Cascade, Fill
 from multilogger.simulator.rest import Request, Response
 from multilogger.simulator.rules import Rules, Window
@@ -35,7 +35,6 @@ IDLE_SECS: Final = 60.0
 MOST_CONNECTIONS: Final = 100
 _SNAPSHOT: Final = 100
 """Most trades in a snapshot."""
-_NO_ORDER: Final = bytes(16)
 
 
 @attrs.frozen(eq=False)
@@ -194,22 +193,13 @@ class KrakenFuturesVenue(KrakenFuturesRequests):
         if last is not None:
             self._enter_ticker(cascade, now_ns, last, cascade.last.price)
 
+    def trade_id(self, symbol: str, fill: Fill) -> int:  # noqa: ARG002 - the same whatever is traded
+        """Return what the recorder makes of the UUID of a trade."""
+        return messages.trade_id(fill)
+
     def _enter_trade(self, symbol: str, fill: Fill) -> None:
         self.told.add(symbol)
-        if not fill.entered:
-            fill.entered = True
-            self.ledger.trade(
-                TradeEntry(
-                    symbol=symbol,
-                    time_ns=fill.time_ns,
-                    trade_id=messages.trade_id(fill),
-                    price=fill.price,
-                    size=fill.size,
-                    maker=_NO_ORDER,
-                    taker=_NO_ORDER,
-                    bought=fill.bought,
-                )
-            )
+        self.enter_fill(symbol, fill)
 
     def _enter_ticker(self, cascade: Cascade, time_ns: int, last: Fill, price: str) -> None:
         self.ledger.ticker(

@@ -38,7 +38,6 @@ from multilogger.simulator.wire import Outbox
 
 IDLE_SECS: Final = 30.0
 _PATHS: Final = {"/ws/v5/public": False, "/ws/v5/business": True}
-_NO_ORDER: Final = bytes(16)
 _TOO_MANY_STATUS: Final = 429
 
 
@@ -128,7 +127,7 @@ class OkxVenue(OkxTickers):
                 self._enter_merged(symbol, one)
         if f"{ALL_TRADES}:{symbol}" in self.followed:
             for fill in cascade.fills:
-                self._enter_fill(symbol, fill)
+                self.enter_fill(symbol, fill)
 
     def spread_again(self, cascade: Cascade) -> None:
         """Send those trades again that the ledger has."""
@@ -146,20 +145,24 @@ class OkxVenue(OkxTickers):
         self.broadcast(clients, messages.trade(symbol, one))
 
     def _send_fill(self, symbol: str, fill: Fill, clients: list[OkxClient]) -> None:
-        self._enter_fill(symbol, fill)
+        self.enter_fill(symbol, fill)
         self.tell_trade(symbol, fill, clients)
         self.broadcast(clients, messages.single_trade(symbol, fill))
 
     def _enter_merged(self, symbol: str, one: Merged) -> None:
         if not one.first.aggregate_entered:
             one.first.aggregate_entered = True
-            fills = tuple(_entry(symbol, fill) for fill in one.fills) if len(one.fills) > 1 else ()
-            self.ledger.trade(attrs.evolve(_entry(symbol, one.last), size=one.size, fills=fills))
+            fills = tuple(self.entry(symbol, fill) for fill in one.fills) if len(one.fills) > 1 else ()
+            self.ledger.trade(attrs.evolve(self.entry(symbol, one.last), size=one.size, fills=fills))
 
-    def _enter_fill(self, symbol: str, fill: Fill) -> None:
-        if not fill.entered:
-            fill.entered = True
-            self.ledger.trade(_entry(symbol, fill))
+    def unsent(self, cascade: Cascade) -> list[TradeEntry]:
+        """Return the fills that nobody was sent, alone or merged."""
+        symbol = cascade.instrument.symbol
+        merged = [
+            fill for one in messages.merged(cascade) if one.first.aggregate_entered for fill in one.fills
+        ]
+        unsent = (fill for fill in cascade.fills if not (fill.entered or fill in merged))
+        return [self.entry(symbol, fill) for fill in unsent]
 
     # What others ask for.
 
@@ -193,16 +196,3 @@ class OkxVenue(OkxTickers):
         if response.status == _TOO_MANY_STATUS:
             return attrs.evolve(error(TOO_MANY, _TOO_MANY_STATUS), headers=response.headers)
         return response
-
-
-def _entry(symbol: str, fill: Fill) -> TradeEntry:
-    return TradeEntry(
-        symbol=symbol,
-        time_ns=fill.time_ns,
-        trade_id=fill.trade_id,
-        price=fill.price,
-        size=fill.size,
-        maker=_NO_ORDER,
-        taker=_NO_ORDER,
-        bought=fill.bought,
-    )
