@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Generic, TypeVar
 
 from multilogger.simulator.client import Client
@@ -82,10 +82,14 @@ class Dialect(abc.ABC, Generic[C]):
             bought=fill.bought,
         )
 
+    def past_fills(self, cascade: Cascade) -> Sequence[Fill]:
+        """Return the fills of a cascade that the REST API tells of afterwards."""
+        return cascade.fills
+
     def unsent(self, cascade: Cascade) -> list[TradeEntry]:
         """Return those trades of a cascade that nobody was sent, as REST gives them."""
         symbol = cascade.instrument.symbol
-        return [self.entry(symbol, fill) for fill in cascade.fills if not fill.entered]
+        return [self.entry(symbol, fill) for fill in self.past_fills(cascade) if not fill.entered]
 
     @abc.abstractmethod
     def enter_made(self, cascade: Cascade) -> None:

@@ -21,6 +21,7 @@ from multilogger.storage.rebuild import rebuild
 log = structlog.get_logger()
 
 _WORTH: Final = 4.0
+"""Work between two checkpoints that take long lasts so many times as long."""
 _SHORT_SECS: Final = 0.2
 """A checkpoint that takes no longer is no reason to work longer between two."""
 
@@ -49,9 +50,9 @@ class Saver:
         """Notes that no checkpoint covers yet."""
         self._notes_saved = 0
         self.written_ns = 0
+        """When the newest frame that was taken in was written: nothing is known of a run after it."""
         self._naming_secs = 0.0
         """What the last checkpoint took once the files were durable: it names every partition."""
-        """When the newest frame that was taken in was written: nothing is known of a run after it."""
 
     def resume(self, known: Checkpoint) -> None:
         """Go on from the checkpoint there is."""
@@ -76,7 +77,7 @@ class Saver:
 
     def worthwhile(self, seconds: float) -> float:
         """Return how long work should last that ends with checkpoints: longer where these take long."""
-        return max(seconds, _WORTH * self._naming_secs) if self._naming_secs > _SHORT_SECS else seconds
+        return max(seconds, _WORTH * (self._naming_secs - _SHORT_SECS))
 
     def save(self, position: Position, segment: int) -> None:
         """Take a checkpoint.

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import numpy as np
 import pytest
+import trio
 from simulator_files import store
 from simulator_peer import binance, coinbase
 
@@ -31,6 +32,7 @@ ASKED = TradeEntry(
 @pytest.mark.parametrize("make", [coinbase, binance])
 async def test_what_nobody_was_sent_is_entered_as_such(make: Callable[[], Venue[Any]]) -> None:
     """A market without clients enters its trades as unsent, once each, and nothing as sent."""
+    await trio.lowlevel.checkpoint()
     venue = make()
     made = venue.step(20)
     unsent = venue.ledger.rows(UNSENT)

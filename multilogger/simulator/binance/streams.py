@@ -75,10 +75,6 @@ class StreamVenue(BinanceRequests[S], Generic[S]):
     def aggregates(self, cascade: Cascade) -> Sequence[messages.Aggregate]:
         """Return the aggregate trades of a cascade."""
 
-    def past_fills(self, cascade: Cascade) -> Sequence[Fill]:
-        """Return the fills of a cascade that the REST API tells of afterwards."""
-        return cascade.fills
-
     @abc.abstractmethod
     def spell_trade(self, cascade: Cascade, fill: Fill, unit_ns: int) -> str:
         """Return a ``@trade`` event."""
@@ -160,12 +156,12 @@ class StreamVenue(BinanceRequests[S], Generic[S]):
 
     def unsent(self, cascade: Cascade) -> list[TradeEntry]:
         """Return trades and aggregate trades, unless those or these were sent."""
-        symbol, aggregates = cascade.instrument.symbol, self.aggregates(cascade)
-        fills = self.past_fills(cascade)
-        if all(fill.entered for fill in fills) or all(it.entered for it in aggregates):
+        singles = super().unsent(cascade)
+        if not singles:
             return []
-        singles = [self.entry(symbol, fill) for fill in fills if not fill.entered]
-        return singles + [self._entry_of(symbol, it) for it in aggregates if not it.entered]
+        symbol = cascade.instrument.symbol
+        aggregates = [self._entry_of(symbol, it) for it in self.aggregates(cascade) if not it.entered]
+        return singles + aggregates if aggregates else []
 
     def _entry_of(self, symbol: str, aggregate: messages.Aggregate) -> TradeEntry:
         whole = self.entry(symbol, aggregate.first)

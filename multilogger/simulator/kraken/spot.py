@@ -147,11 +147,15 @@ class KrakenVenue(KrakenRequests):
                 send = partial(self._send_ticker, cascade, fills[-1])
                 self.detour.send(topic, clients, send, repeatable=False)
 
+    def past_fills(self, cascade: Cascade) -> Sequence[Fill]:
+        """Return the fills of a cascade that the REST API tells of afterwards."""
+        return self.real(cascade.fills)
+
     def enter_made(self, cascade: Cascade) -> None:
         """Enter the trades, if any client has ever wanted them."""
         symbol = cascade.instrument.symbol
         if f"trade:{symbol}" in self.followed:
-            for fill in self.real(cascade.fills):
+            for fill in self.past_fills(cascade):
                 self.enter_fill(symbol, fill)
 
     def spread_again(self, cascade: Cascade) -> None:

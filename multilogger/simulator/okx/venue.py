@@ -158,11 +158,8 @@ class OkxVenue(OkxTickers):
     def unsent(self, cascade: Cascade) -> list[TradeEntry]:
         """Return the fills that nobody was sent, alone or merged."""
         symbol = cascade.instrument.symbol
-        merged = [
-            fill for one in messages.merged(cascade) if one.first.aggregate_entered for fill in one.fills
-        ]
-        unsent = (fill for fill in cascade.fills if not (fill.entered or fill in merged))
-        return [self.entry(symbol, fill) for fill in unsent]
+        apart = (one for one in messages.merged(cascade) if not one.first.aggregate_entered)
+        return [self.entry(symbol, fill) for one in apart for fill in one.fills if not fill.entered]
 
     # What others ask for.
 
