@@ -56,7 +56,6 @@ class Rest:
         category: ``spot``, ``linear`` or ``inverse``.
         listed: spells an instrument.
         past_trade: spells a trade of a symbol.
-        is_given: whether a trade is among those that can be had.
     """
 
     market: Market
@@ -64,7 +63,6 @@ class Rest:
     category: str
     listed: Callable[[Instrument], dict[str, Any]]
     past_trade: Callable[[str, Fill], dict[str, Any]]
-    is_given: Callable[[Fill], bool]
 
     def answer(self, request: Request) -> Response:
         """Answer ``instruments-info``, ``recent-trade`` and ``time``."""
@@ -111,7 +109,7 @@ class Rest:
             return self._bad("params error: Symbol Invalid")
         spot = self.category == "spot"
         limit = _limit(request, _MOST_SPOT, _MOST_SPOT) if spot else _limit(request, _USUAL, _MOST)
-        fills = list(filter(self.is_given, self.market.markets[symbol].span()))[: -limit - 1 : -1]
+        fills = self.market.markets[symbol].span()[: -limit - 1 : -1]
         return self._good(
             {"category": self.category, "list": [self.past_trade(symbol, fill) for fill in fills]}
         )

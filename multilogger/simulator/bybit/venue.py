@@ -76,7 +76,7 @@ class BybitBase(BybitRequests):
 
     @cached_property
     def _rest(self) -> Rest:
-        return Rest(self.market, self.clock, self.category, self.listed, self._past_trade, self._is_given)
+        return Rest(self.market, self.clock, self.category, self.listed, self._past_trade)
 
     # What a dialect says.
 
@@ -266,14 +266,6 @@ class BybitBase(BybitRequests):
     def answer(self, request: Request) -> Response:
         """Answer a REST request."""
         return self._rest.answer(request)
-
-    def _is_given(self, fill: Fill) -> bool:
-        """Return whether REST gives a trade.
-
-        Of what was traded before anybody subscribed a recorder may take what a page happens to have, or leave
-        it. Where the ledger is to have all that it takes, there are none such.
-        """
-        return fill.entered or not self.enter_all
 
     def _past_trade(self, symbol: str, fill: Fill) -> dict[str, Any]:
         return messages.rest_trade(symbol, fill, self.trade_name(symbol, fill))
