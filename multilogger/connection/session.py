@@ -12,6 +12,7 @@ import trio
 from multilogger.connection.arrivals import Arrivals
 from multilogger.connection.causes import cause_of
 from multilogger.connection.feed import LAST_HAND_OVER_SECS, Feed
+from multilogger.connection.pings import ping_each, ping_when_quiet
 from multilogger.connection.subscriptions import Subscriptions
 from multilogger.connection.wanted import SetAside, Wanted
 from multilogger.errors import ConnectFailed, FeedError, Renewal, Silent, SubscriptionTimeout
@@ -272,12 +273,11 @@ class Session:
                 raise Silent(f"no data for {most:g} s")
 
     async def _ping(self) -> None:
-        interval = self._exchange.limits.ping_secs
-        while interval is not None:
-            await trio.sleep(interval)
-            frame = self.adapter.ping()
-            if frame is not None:
-                await self._link.send([frame])
+        limits = self._exchange.limits
+        if limits.ping_secs is not None:
+            await ping_each(limits.ping_secs, self.adapter, self._link)
+        elif limits.pings_when_quiet:
+            await ping_when_quiet(self._exchange.config.silence_secs / 2, self.adapter, self._link, self)
 
     async def _renew_in_time(self) -> None:
         lifetime = self._exchange.limits.lifetime_secs

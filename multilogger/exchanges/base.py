@@ -84,7 +84,10 @@ class Adapter(Protocol):
         ...
 
     def ping(self) -> str | None:
-        """Return an application-level ping, for exchanges that want one every ``Limits.ping_secs``."""
+        """Return an application-level ping, for ``Limits.ping_secs`` or ``Limits.pings_when_quiet``.
+
+        Whatever answers it comes to :meth:`receive` like all else.
+        """
         ...
 
 

@@ -39,6 +39,9 @@ class Limits:
     """The exchange cuts a connection at this age; it is renewed before."""
     ping_secs: float | None = None
     """An :meth:`Adapter.ping` is due this often; None where the protocol's own pings do."""
+    pings_when_quiet: bool = False
+    """Without ``ping_secs``: whether one is sent when nothing has come for half of ``silence_secs``. For
+    exchanges that say nothing of their own accord where nothing is traded."""
     max_message_bytes: int = 16 * 1024 * 1024
 
 

@@ -168,6 +168,28 @@ async def test_app_pings_and_answers(nursery: trio.Nursery, autojump_clock: Mock
     assert autojump_clock.current_time() == pytest.approx(50, abs=0.5)
 
 
+async def test_a_quiet_connection_is_asked_for_a_sign_of_life(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    """It is pinged after half of the silence that ends it, not before; who answers is not silent."""
+    limits = Limits(messages_per_second=1000, pings_when_quiet=True)
+    run = Run(make_rig(nursery, limits=limits, silence_secs=50))
+    peer = await run.streaming(nursery)
+    for _ in range(4):
+        await trio.sleep(24)
+        await peer.say("t A 1")
+    assert peer.heard == ["sub A", "sub B"]
+    for questions in range(1, 5):
+        await until(lambda: peer.heard[2:] == ["hello?"] * questions)  # noqa: B023 - awaited at once
+        await peer.say("t A 1")
+    assert autojump_clock.current_time() == pytest.approx(96 + 4 * 25, abs=1)
+    assert run.ended is None
+    await until(lambda: run.ended is not None)
+    assert isinstance(run.ended, Silent)
+    assert peer.heard[2:] == ["hello?"] * 5
+    assert autojump_clock.current_time() == pytest.approx(96 + 4 * 25 + 50, abs=1)
+
+
 async def test_changes_are_followed(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     """Symbols that join are subscribed, those that leave are unsubscribed, on the running connection."""
     run = Run(make_rig(nursery))

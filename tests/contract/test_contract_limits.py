@@ -48,13 +48,14 @@ def test_limits_are_sane(subject: Subject) -> None:
 
 @by_exchange
 def test_pings(subject: Subject) -> None:
-    """An exchange that wants pings says how often, and the adapter has them; and the other way round."""
+    """An exchange that wants pings says how often, or when, and the adapter has them; and the other way round."""
     limits, adapter = subject.kind.limits, Fed(made(subject.kind), ()).adapter
     ping = adapter.ping()
-    assert (ping is None) == (limits.ping_secs is None)
+    assert (ping is not None) == (limits.ping_secs is not None or limits.pings_when_quiet)
+    assert ping != ""
     if limits.ping_secs is not None:
-        assert ping
         assert 1 <= limits.ping_secs <= 300
+        assert not limits.pings_when_quiet, "what is pinged in any case needs no more"
 
 
 @by_exchange

@@ -113,6 +113,16 @@ def test_binance_errors_bisect(bad: int) -> None:
     assert sorted(confirmed) == sorted(set(symbols) - {symbols[bad]})
 
 
+def test_binance_sign_of_life() -> None:
+    """A ping is a question with an id of its own; whatever answers it means nothing else."""
+    fed = Fed("binance", symbols=["BTCUSDT"])
+    assert fed.adapter.ping() == '{"method":"GET_PROPERTY","params":["combined"],"id":2}'
+    assert fed.feed({"result": True, "id": 2}) == []
+    assert fed.feed({"error": {"code": 0, "msg": "Unknown property"}, "id": 2}) == []
+    assert fed.refused == {}
+    assert fed.feed({"result": None, "id": 1}) == [Confirmed(("BTCUSDT",))]
+
+
 @pytest.mark.parametrize("number", [None, "1", 7, 1.5, [], {}])
 def test_binance_answers_to_nothing(number: object) -> None:
     """An answer under an id that was not given out means nothing."""

@@ -63,6 +63,7 @@ def test_futures_requests_go_where_their_streams_are(
     ends = fed.adapter.unsubscribe(["ETHUSDT"])
     assert [request["method"] for request in asked(ends)] == ["UNSUBSCRIBE"] * len(legs)
     assert [fed.exchange.leg(frame) for frame in ends] == list(range(len(legs)))
+    assert fed.exchange.leg(fed.adapter.ping() or "") is None, "all legs are asked for a sign of life"
 
 
 def test_futures_many_symbols_take_turns_on_the_legs() -> None:

@@ -79,6 +79,7 @@ class BinanceFutures(Exchange):
         rest=(Allowance(_MOST_WEIGHT, 60.0),),
         symbols_per_connection=100,
         lifetime_secs=24 * 3600.0,
+        pings_when_quiet=True,
     )
 
     api: ClassVar[str]

@@ -85,6 +85,7 @@ class Binance(Exchange):
         # 1024 streams, two a symbol.
         symbols_per_connection=512,
         lifetime_secs=24 * 3600.0,
+        pings_when_quiet=True,
     )
     history: TradeHistory | None = HISTORY
 

@@ -6,6 +6,8 @@ https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-
     {"method":"SUBSCRIBE","params":["btcusdt@aggTrade","ethusdt@aggTrade"],"id":1}
     {"result":null,"id":1}
     {"error":{"code":2,"msg":"Invalid request: .."},"id":1}
+    {"method":"GET_PROPERTY","params":["combined"],"id":2}
+    {"result":true,"id":2}
     {"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1795341600000}}
 
 A stream that does not exist is acknowledged like any other, and stays silent.
@@ -101,8 +103,12 @@ class StreamAdapter(abc.ABC, Generic[M]):
             self._forget(symbol)
         return [self._encode("UNSUBSCRIBE", symbols, kinds, next(self._ids)) for kinds in self._legs]
 
-    def ping(self) -> None:
-        """The server pings, by the protocol."""
+    def ping(self) -> str:
+        """Return a question whose answer says no more than that somebody is there.
+
+        The server's own pings are the protocol's and no data: in a thin market nothing else comes.
+        """
+        return _encoded("GET_PROPERTY", ["combined"], next(self._ids))
 
     def receive(self, frames: Sequence[bytes], recv_ns: int, rows: RowBuffer) -> Sequence[Event]:
         """Parse data frames; see :class:`~multilogger.exchanges.base.Adapter`."""
@@ -137,8 +143,7 @@ class StreamAdapter(abc.ABC, Generic[M]):
         return self._encode("SUBSCRIBE", symbols, kinds, number)
 
     def _encode(self, method: str, symbols: Sequence[str], kinds: Kinds, number: int) -> str:
-        streams = [name_of(symbol, kind) for symbol in symbols for kind in kinds]
-        return msgspec.json.encode({"method": method, "params": streams, "id": number}).decode()
+        return _encoded(method, [name_of(symbol, kind) for symbol in symbols for kind in kinds], number)
 
     def _refuse(self, frame: bytes, kind: str) -> None:
         """Say why a typed decoder refused a frame."""
@@ -211,6 +216,10 @@ class StreamAdapter(abc.ABC, Generic[M]):
 def name_of(symbol: str, kind: str) -> str:
     """Return a stream's name."""
     return f"{symbol.lower()}@{kind}"
+
+
+def _encoded(method: str, params: list[str], number: int) -> str:
+    return msgspec.json.encode({"method": method, "params": params, "id": number}).decode()
 
 
 def _words(error: object) -> str:
