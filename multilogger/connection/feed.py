@@ -63,7 +63,8 @@ class Collector:
         self.arrivals.note(taken, trio.current_time())
         if self.muted and MD.number in taken:
             rows = taken[MD.number]
-            taken[MD.number] = rows[~np.isin(rows["symbol"], list(self.muted))]
+            # In a dict of its own: what is kept back has come all the same.
+            taken = {**taken, MD.number: rows[~np.isin(rows["symbol"], list(self.muted))]}
         self._staged = self._feed.stage({number: rows for number, rows in taken.items() if len(rows)})
 
     async def _send_staged(self) -> None:

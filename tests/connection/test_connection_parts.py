@@ -13,7 +13,7 @@ from trio.testing import MockClock
 from multilogger.connection.backoff import HEALTHY_SECS, Backoff
 from multilogger.connection.refusals import report_refusals
 from multilogger.stats import ExchangeStats
-from multilogger.tables import TRADES, Array
+from multilogger.tables import MD, TRADES, Array
 
 
 class Longest(random.Random):
@@ -97,6 +97,20 @@ async def test_dropped_rows_are_not_counted_and_not_sent(nursery: trio.Nursery) 
     await collector.hand_over()
     assert rig.received_now() == []
     assert rig.stats.rows == {"TRADES": 0}
+
+
+async def test_tickers_that_are_kept_back_have_come(nursery: trio.Nursery) -> None:
+    """What is left to another connection is not sent; but this one is known to bring it."""
+    rig = make_rig(nursery)
+    collector = rig.feed.make_collector()
+    collector.muted.add(1)
+    for symbol in (0, 1):
+        collector.rows.add_md(
+            symbol=symbol, time_ns=1, recv_ns=1, price=7 + symbol, volume=1, side=1, best_bid=1, best_ask=1
+        )
+    await collector.hand_over()
+    assert rig.prices_now() == [7]
+    assert [collector.arrivals.last(symbol, MD) for symbol in (0, 1)] == [trio.current_time()] * 2
 
 
 async def test_a_cancelled_hand_over_sends_once(nursery: trio.Nursery) -> None:
