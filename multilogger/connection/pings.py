@@ -1,4 +1,4 @@
-"""Pings of a dialect's own: some exchanges want them now and then, of others they only ask for a sign of life."""
+"""Pings of a dialect's own: some exchanges want them now and then, others are asked for a sign of life."""
 
 from __future__ import annotations
 

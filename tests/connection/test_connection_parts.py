@@ -99,7 +99,7 @@ async def test_dropped_rows_are_not_counted_and_not_sent(nursery: trio.Nursery) 
     assert rig.stats.rows == {"TRADES": 0}
 
 
-async def test_tickers_that_are_kept_back_have_come(nursery: trio.Nursery) -> None:
+async def test_tickers_that_are_kept_back_have_come(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     """What is left to another connection is not sent; but this one is known to bring it."""
     rig = make_rig(nursery)
     collector = rig.feed.make_collector()

@@ -48,7 +48,7 @@ def test_limits_are_sane(subject: Subject) -> None:
 
 @by_exchange
 def test_pings(subject: Subject) -> None:
-    """An exchange that wants pings says how often, or when, and the adapter has them; and the other way round."""
+    """Of an exchange that is pinged it is said how often, or when; its adapter has pings, and only then."""
     limits, adapter = subject.kind.limits, Fed(made(subject.kind), ()).adapter
     ping = adapter.ping()
     assert (ping is not None) == (limits.ping_secs is not None or limits.pings_when_quiet)
