@@ -22,7 +22,7 @@ import trio
 from chaos_checks import check
 from chaos_clock import run_virtually
 from chaos_scenario import Scenario, scenario_of
-from chaos_world import World
+from chaos_world import UNDER_WAY, World
 
 from multilogger.simulator.chaos import Strike
 from multilogger.simulator.faults import Cut
@@ -36,8 +36,6 @@ MOST_SETTLE_SECS: Final = 900.0
 """An hour lasts so much longer at most, if there are still trades to be fetched."""
 REST_SECS: Final = 15.0
 """The markets rest so long before the logger is stopped: not long enough for it to become suspicious."""
-UNDER_WAY: Final = 8
-"""Trades that have been sent when connections break, and have not arrived."""
 _BREAKS: Final = (Cut, HalfOpen, Storm)
 _LOOK_SECS: Final = 10.0
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - only where to make a directory of our own

@@ -26,7 +26,7 @@ from multilogger.config import (
     StorageConfig,
     load_config,
 )
-from multilogger.connection import backfill, budget, pool, prover, watch
+from multilogger.connection import backfill, budget, overlap, pool, prover, watch
 from multilogger.exchanges.base import Exchange
 from multilogger.exchanges.catalog import BUILT_IN
 from multilogger.quality import liveness
@@ -46,6 +46,8 @@ _WEIGHTS: Final = {"BTC": 2.0, "ETH": 2.0, "DOGE": 1.5, "SHIB": 1.0, "XYO": 0.0}
 _LIFE: Final = 1.1
 """Binance lets connections live so much longer than it says: where minutes stand for a day, a logger that
 replaces them some percent earlier has no time."""
+UNDER_WAY: Final = 8
+"""Trades that have been sent when connections break, and have not arrived."""
 _SYNC_SECS: Final = 20.0
 """More than a configuration may say: a commit a second would cost most of an hour."""
 _SEGMENT_BYTES: Final = 256 * 1024
@@ -71,6 +73,8 @@ class Pace:
     """How often the writer looks at clock and disk."""
     watch_secs: float = 20.0
     """How often silence, holes, loads of connections and doubts are looked at, at least."""
+    overlap_secs: float = 4.0
+    """How often it is looked at what trades are to be asked for where ids have no order."""
     apply_secs: float = 120.0
     """How often the writer makes the column files grow."""
     checkpoint_secs: float = 1800.0
@@ -147,6 +151,7 @@ class World:
             replaced(budget, GAUGES_SECS=pace.look_secs),
             replaced(watch, LOOK_SECS=pace.watch_secs, WATCH_SECS=pace.watch_secs),
             replaced(backfill, LOOK_SECS=pace.watch_secs),
+            replaced(overlap, LOOK_SECS=pace.overlap_secs),
             replaced(liveness, UNKNOWN_SECS=pace.unknown_secs),
             replaced(pool, SCALE_SECS=2 * pace.watch_secs),
             replaced(prover, PROVE_SECS=max(pace.watch_secs, prover.PROVE_SECS)),
@@ -238,10 +243,13 @@ class World:
         return np.round((times_ns - self.scenario.start_ns) / NANOS, 3)
 
     def tolerance_ns(self, exchange: str) -> int:
-        """Return by how much the exchange's clock was ever wrong."""
+        """Return by how much the exchange's clock was ever wrong.
+
+        Orders that have to differ in time are ahead of it when several come at once.
+        """
         faults = (strike.fault for strike in self.scenario.strikes.get(exchange, ()))
         wrong = (abs(fault.offset) for fault in faults if isinstance(fault, WrongClock))
-        return int(max(wrong, default=0.0) * NANOS)
+        return int(max(wrong, default=0.0) * NANOS) + UNDER_WAY * self.venues[exchange].pace_ns
 
     @property
     def stats(self) -> Stats:
