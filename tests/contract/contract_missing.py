@@ -40,8 +40,8 @@ WORDS: Final[dict[str, Callable[[Words], bool]]] = {
     "a refused frame": lambda words: words.refused is not None,
 }
 """What the others have to show."""
-_PONG: Final = re.compile(rb"pong|ping|heartbeat", re.IGNORECASE)
-"""How exchanges call what answers a ping."""
+_PONG: Final = re.compile(rb"pong|\bping\b|heartbeat", re.IGNORECASE)
+"""How exchanges call what answers a ping; where the answer has no name, the fixture says what it is."""
 
 
 def missing(subject: Subject) -> list[str]:
@@ -86,7 +86,8 @@ def _missing_parts(subject: Subject) -> Iterator[str]:
 
 
 def _is_pong(words: Words) -> bool:
-    return words.kinds == {"sign of life"} and _PONG.search(words.payload) is not None
+    told = words.payload + words.about.encode()
+    return words.kinds == {"sign of life"} and _PONG.search(told) is not None
 
 
 def _shown(subject: Subject, path: Path) -> str:
