@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
 import trio
 
+from multilogger.connection.carriers import Carrier
 from multilogger.exchanges.base import Adapter, ExchangeConnection
-
-
-class Listener(Protocol):
-    """What tells how long ago a connection brought anything."""
-
-    heard: float
-    """When it last did, by Trio's clock."""
-    busy: bool
-    """Whether what came is still being dealt with, so that nobody listens."""
 
 
 async def ping_each(secs: float, adapter: Adapter, link: ExchangeConnection) -> NoReturn:
@@ -29,21 +21,19 @@ async def ping_each(secs: float, adapter: Adapter, link: ExchangeConnection) -> 
         await _ping(adapter, link)
 
 
-async def ping_when_quiet(
-    secs: float, adapter: Adapter, link: ExchangeConnection, listener: Listener
-) -> NoReturn:
+async def ping_when_quiet(secs: float, carrier: Carrier, link: ExchangeConnection) -> NoReturn:
     """Ping whenever nothing has come for ``secs``: the answer tells a thin market from a dead connection.
 
     Raises:
         ConnectionLost: the connection ended.
     """
     while True:
-        if trio.current_time() >= listener.heard + secs:
-            if not listener.busy:
-                await _ping(adapter, link)
+        if trio.current_time() >= carrier.heard + secs:
+            if not carrier.busy:
+                await _ping(carrier.adapter, link)
             await trio.sleep(secs)
         else:
-            await trio.sleep_until(listener.heard + secs)
+            await trio.sleep_until(carrier.heard + secs)
 
 
 async def _ping(adapter: Adapter, link: ExchangeConnection) -> None:

@@ -277,7 +277,7 @@ class Session:
         if limits.ping_secs is not None:
             await ping_each(limits.ping_secs, self.adapter, self._link)
         elif limits.pings_when_quiet:
-            await ping_when_quiet(self._exchange.config.silence_secs / 2, self.adapter, self._link, self)
+            await ping_when_quiet(self._exchange.config.silence_secs / 2, self, self._link)
 
     async def _renew_in_time(self) -> None:
         lifetime = self._exchange.limits.lifetime_secs
