@@ -60,7 +60,9 @@ def _missing(world: World, exchange: str) -> Iterator[str]:
         trades = missing.table == "TRADES"
         if trades and len(missing.ids) and world.has_history(exchange):
             yield f"missing trades: {len(missing.ids)} of {missing.symbol}: {_some(missing.ids)}"
-        unknown = missing.times[~_in_gap(missing, intervals, world.tolerance_ns(exchange))]
+        unknown = missing.times[
+            ~_in_gap(missing, intervals, world.tolerance_ns(exchange), world.ahead_ns(exchange))
+        ]
         if len(unknown):
             what = "trades" if trades else "tickers"
             yield f"unknown loss: {len(unknown)} {what} of {missing.symbol} at {_some(world.secs(unknown))}"
@@ -72,13 +74,18 @@ def _some(values: Array) -> str:
     return ", ".join(map(str, values[:_SHOWN].tolist())) + (", ..." if len(values) > _SHOWN else "")
 
 
-def _in_gap(missing: Missing, intervals: Sequence[CoverageInterval], tolerance_ns: int) -> Array:
+def _in_gap(
+    missing: Missing, intervals: Sequence[CoverageInterval], tolerance_ns: int, ahead_ns: int
+) -> Array:
     """Return which of the rows lie where the coverage has a gap: the latest word counts.
 
-    Where the exchange's clock was wrong at times, no time of the logger's is more certain than that.
+    Where the exchange's clock was wrong at times, no time of the logger's is more certain than that. What is
+    ahead of the clock may have been lost that much earlier than it says, and never later.
     """
     inside = np.zeros(len(missing.times), bool)
-    for shift in np.linspace(-tolerance_ns, tolerance_ns, 33 if tolerance_ns else 1).astype(np.int64):
+    wrong = np.linspace(-tolerance_ns, tolerance_ns, 33).astype(np.int64)
+    ahead = np.linspace(-ahead_ns, 0, 33).astype(np.int64)
+    for shift in np.unique(np.append(wrong, ahead)):
         inside |= _gap_at(missing.times + shift, missing, intervals)
     return inside
 

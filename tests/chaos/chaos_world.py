@@ -242,14 +242,15 @@ class World:
         """Return event times as seconds of the scenario, to the millisecond."""
         return np.round((times_ns - self.scenario.start_ns) / NANOS, 3)
 
-    def tolerance_ns(self, exchange: str) -> int:
-        """Return by how much the exchange's clock was ever wrong.
+    def ahead_ns(self, exchange: str) -> int:
+        """Return by how much orders are ahead of the clock that have to differ in time, and come at once."""
+        return UNDER_WAY * self.venues[exchange].pace_ns
 
-        Orders that have to differ in time are ahead of it when several come at once.
-        """
+    def tolerance_ns(self, exchange: str) -> int:
+        """Return by how much the exchange's clock was ever wrong."""
         faults = (strike.fault for strike in self.scenario.strikes.get(exchange, ()))
         wrong = (abs(fault.offset) for fault in faults if isinstance(fault, WrongClock))
-        return int(max(wrong, default=0.0) * NANOS) + UNDER_WAY * self.venues[exchange].pace_ns
+        return int(max(wrong, default=0.0) * NANOS)
 
     @property
     def stats(self) -> Stats:
