@@ -95,6 +95,12 @@ class Run:
         wanted = self.rows(exchange) + rows
         await wait_until(lambda: self.rows(exchange) >= wanted)
 
+    async def each_traded(self, exchange: str) -> None:
+        """Wait until every symbol trades again: its next trade tells that others were missed."""
+        markets = self.venues[exchange].market.markets.values()
+        before = [(market, market.sequence) for market in markets if market.instrument.online]
+        await wait_until(lambda: all(market.sequence > then for market, then in before))
+
     async def flowing(self, *exchanges: str) -> None:
         """Wait until both tables of some exchanges have rows."""
         for exchange in exchanges:
@@ -155,7 +161,7 @@ def make_plan(
     for name, venue in venues.items():
         chosen[f"exchanges.{name}.ws_endpoint"] = venue.ws_url
         chosen[f"exchanges.{name}.rest_endpoint"] = venue.rest_url
-        chosen[f"exchanges.{name}.silence_secs"] = 1.0
+        chosen[f"exchanges.{name}.silence_secs"] = 5.0
     chosen.update(settings or {})
     env = {f"MULTILOGGER__{key.replace('.', '__').upper()}": str(value) for key, value in chosen.items()}
     known = {**exchange_types(), **(types or {})}
