@@ -121,6 +121,8 @@ class Applier:
         self._retention = Retention(self.columns, self.saver, policies)
         self._applied = Position(0, 0)
         self._highest_segment = 0
+        self._dictionary = b""
+        """The last one taken in."""
 
     def resume(self) -> None:
         """Go on from the checkpoint, which a recovery has just taken.
@@ -197,7 +199,10 @@ class Applier:
         """
         self.saver.written_ns = max(self.saver.written_ns, frame.wall_ns)
         if frame.type is FrameType.DICTIONARY:
-            self.streams.restore(decode_dictionary(frame.payload))
+            # Each segment begins with it twice, and is read as often as an apply has passes.
+            if frame.payload != self._dictionary:
+                self.streams.restore(decode_dictionary(frame.payload))
+                self._dictionary = frame.payload
         elif frame.type is FrameType.NOTE:
             notes += records_of(frame.position.sequence, decode_notes(frame.payload))
         elif frame.type is FrameType.ROWS:

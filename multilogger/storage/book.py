@@ -13,7 +13,7 @@ import numpy as np
 
 from multilogger.storage.checkpoint import NEVER
 from multilogger.storage.grouping import Grouped
-from multilogger.storage.partition import Partition
+from multilogger.storage.partition import BEGINNING, Partition
 from multilogger.storage.payload import SECTION, TableRows
 from multilogger.storage.streams import ABSURD, LATE, LIVE, Streams
 from multilogger.tables import Array
@@ -43,11 +43,13 @@ class Book:
 
     Args:
         streams: finds the siblings for late and absurd rows.
-        adopt: returns a partition that is not in the book, as its files have it.
+        adopt: returns a partition that is not in the book, as its files have it; None if it has none.
         days_back: rows of days further back, or after tomorrow, are absurd.
     """
 
-    def __init__(self, streams: Streams, adopt: Callable[[int, int], Partition], days_back: int) -> None:
+    def __init__(
+        self, streams: Streams, adopt: Callable[[int, int], Partition | None], days_back: int
+    ) -> None:
         self._streams = streams
         self._adopt = adopt
         self._days_back = days_back
@@ -60,33 +62,54 @@ class Book:
         self._last = np.zeros(_ROOM, np.int64)
         self._closed = np.zeros(_ROOM, np.bool_)
 
-    def enter(self, key: Key, partition: Partition) -> int:
-        """Take up a partition as it is, and return its slot."""
-        if self._used == len(self._rows):
-            self._rows, self._last, self._closed = (
-                np.concatenate([it, np.zeros_like(it)]) for it in (self._rows, self._last, self._closed)
-            )
-        slot, self._used = self._used, self._used + 1
-        self._rows[slot] = partition.end
-        self._last[slot] = partition.last_time_ns
-        self._closed[slot] = partition.kind == LIVE and partition.generation > 0
+    def enter(self, key: Key, partition: Partition) -> None:
+        """Take up a partition as it is."""
         stream, day = key
-        slots = self._slots.get(day)
-        if slots is None or len(slots) <= stream:
-            grown = np.full(max(len(self._streams.all), stream + 1), _UNKNOWN, np.int64)
-            if slots is not None:
-                grown[: len(slots)] = slots
-            slots = self._slots[day] = grown
-        slots[stream] = slot
-        return slot
+        self._enter(day, np.array([stream]), [partition])
+
+    def _enter(self, day: int, streams: Array, partitions: Iterable[Partition | None]) -> Array:
+        """Take up partitions of a day, None for those without rows, and return their slots."""
+        first, self._used = self._used, self._used + len(streams)
+        missing = self._used - len(self._rows)
+        if missing > 0:
+            self._rows, self._last, self._closed = (
+                np.concatenate([it, np.zeros(max(missing, len(it)), it.dtype)])
+                for it in (self._rows, self._last, self._closed)
+            )
+        new = np.arange(first, self._used)
+        self._rows[new], self._last[new], self._closed[new] = 0, BEGINNING, False
+        for slot, partition in enumerate(partitions, first):
+            if partition is not None:
+                self._rows[slot] = partition.end
+                self._last[slot] = partition.last_time_ns
+                self._closed[slot] = partition.kind == LIVE and partition.generation > 0
+        slots = self._slots.get(day, np.empty(0, np.int64))
+        missing = int(streams.max()) + 1 - len(slots)
+        if missing > 0:
+            missing = max(missing, len(self._streams.all) - len(slots))
+            slots = self._slots[day] = np.append(slots, np.full(missing, _UNKNOWN))
+        slots[streams] = new
+        return new
 
     def rows_of(self, key: Key) -> int:
         """Return the number of the next row of a partition that is in the book."""
         return int(self._rows[self._slots[key[1]][key[0]]])
 
-    def days(self) -> list[int]:
-        """Return the days that partitions in the book are of."""
-        return sorted(self._slots)
+    def expect(self, day: int, most: int) -> None:
+        """Take up live partitions of a day that is to come, of streams that have rows the day before.
+
+        Args:
+            day: since the epoch.
+            most: how many partitions at once.
+        """
+        nothing = np.empty(0, np.int64)
+        candidates = self._slots.get(day - 1, nothing) != _UNKNOWN
+        known = self._slots.get(day, nothing)[: len(candidates)]
+        candidates[: len(known)] &= known == _UNKNOWN
+        found = np.flatnonzero(candidates).tolist()
+        live = [number for number in found if self._streams.all[number].entry.kind == LIVE][:most]
+        if live:
+            self._enter(day, np.array(live), [self._adopt(number, day) for number in live])
 
     def forget_before(self, day: int) -> None:
         """Leave out the partitions of days before; should a row come, their files speak for them."""
@@ -132,9 +155,10 @@ class Book:
             if known is not None:
                 inside = wanted < len(known)
                 slots[inside] = known[wanted[inside]]
-            for at in np.flatnonzero(slots == _UNKNOWN):
-                key = (int(wanted[at]), day)
-                slots[at] = self.enter(key, self._adopt(*key))
+            unknown = slots == _UNKNOWN
+            if unknown.any():
+                new = wanted[unknown]
+                slots[unknown] = self._enter(day, new, [self._adopt(stream, day) for stream in new.tolist()])
             found[here] = slots
         return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from multilogger.batch import Batch
 from multilogger.config import StorageConfig
@@ -14,12 +15,18 @@ from multilogger.storage.backlog import Backlog
 from multilogger.storage.book import Book
 from multilogger.storage.frame import FrameType
 from multilogger.storage.journal import MAX_PAYLOAD_BYTES, Frame, Journal
-from multilogger.storage.layout import day_of
+from multilogger.storage.layout import NANOS_PER_DAY, day_of
 from multilogger.storage.numbering import encode_frames, group_batches
 from multilogger.storage.opening import Opened
 from multilogger.storage.segments import MIN_SEGMENT_BYTES, SegmentPool
 from multilogger.storage.shelf import Shelf
 from multilogger.storage.streams import Streams, encode_dictionary
+from multilogger.tables import NANOS_PER_SECOND
+
+_AHEAD_NS: Final = 600 * NANOS_PER_SECOND
+"""So long before midnight the next day is expected."""
+_EXPECTED_AT_ONCE: Final = 500
+"""Partitions; 10,000 symbols are through in 40 s, a look a second."""
 
 
 class Committer:
@@ -104,6 +111,18 @@ class Committer:
             self._append()
             self._stats.commits += 1
             self._stats.commit_times.note(self._monotonic() - started)
+
+    def expect_midnight(self) -> None:
+        """Shortly before a day, take up some of its partitions: all at once they would hold up a commit.
+
+        Raises:
+            OSError: it can't be found out what the day has already.
+        """
+        with self._lock:
+            now = self._calendar()
+            day = day_of(now) + 1
+            if day * NANOS_PER_DAY - now < _AHEAD_NS:
+                self.book.expect(day, _EXPECTED_AT_ONCE)
 
     def mark(self) -> None:
         """Write a mark, with what waits.

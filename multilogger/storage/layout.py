@@ -28,6 +28,7 @@ NANOS_PER_DAY: Final = 86_400 * 1_000_000_000
 _EPOCH: Final = date(1970, 1, 1)
 _DAY: Final = re.compile(r"(\d\d)\.(\d\d)\.(\d\d)", re.ASCII)
 _LONGEST_NAME: Final = 200
+_PLAIN: Final = re.compile(r"[A-Za-z0-9-]{1,200}")
 """Bytes; file systems take 255, and the percent encoding may treble a name."""
 
 
@@ -131,6 +132,8 @@ def symbol_directory(symbol: str, *, distinct: bool = False) -> str:
         symbol: in the exchange's spelling.
         distinct: percent-encode ``/`` and ``_`` too, so that no two symbols have the same name.
     """
+    if _PLAIN.fullmatch(symbol):  # nearly all, and at a start there may be ten thousand
+        return symbol
     encoded = "".join(_encode(char, distinct=distinct) for char in symbol) or "%"
     if len(encoded.encode()) > _LONGEST_NAME:
         kept = encoded.encode()[: _LONGEST_NAME - 17].decode(errors="ignore")

@@ -110,7 +110,6 @@ def open_partition(paths: Paths, stream: Stream, day: int, *, exact: bool, gener
     """
     entry = stream.entry
     root = paths.data if entry.kind == LIVE else paths.late if entry.kind == LATE else paths.absurd
-    directory = f"{root}/{entry.exchange}/{entry.directory}/{stream.table.name}"
     suffix = day_suffix(day)
     if entry.kind == LATE:
         suffix = f"{suffix.removesuffix('.bin')}.{generation}.bin"
@@ -119,7 +118,17 @@ def open_partition(paths: Paths, stream: Stream, day: int, *, exact: bool, gener
     else:
         columns = stream.table.disk_columns(exact=exact or entry.kind == LATE)
     crcs = dict.fromkeys(_names(columns), 0)
-    return Partition(stream, day, columns, f"{directory}/", suffix, generation, crcs=crcs)
+    return Partition(stream, day, columns, _prefix(root, stream), suffix, generation, crcs=crcs)
+
+
+def live_prefix(paths: Paths, stream: Stream) -> str:
+    """Return what every file's path of a live stream begins with, up to the column's name."""
+    return _prefix(paths.data, stream)
+
+
+def _prefix(root: Path, stream: Stream) -> str:
+    entry = stream.entry
+    return f"{root}/{entry.exchange}/{entry.directory}/{stream.table.name}/"
 
 
 def _names(columns: Sequence[Column]) -> list[str]:

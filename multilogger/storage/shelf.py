@@ -8,10 +8,10 @@ import structlog
 
 from multilogger.errors import StorageDamaged
 from multilogger.storage import disk
-from multilogger.storage.layout import Paths
+from multilogger.storage.layout import Paths, day_suffix, manifest_name
 from multilogger.storage.manifest import Manifest, decode_manifest
-from multilogger.storage.partition import Partition, adopt, open_partition
-from multilogger.storage.streams import ABSURD, LATE, LIVE, Streams
+from multilogger.storage.partition import Partition, adopt, live_prefix, open_partition
+from multilogger.storage.streams import ABSURD, LATE, LIVE, Stream, Streams
 from multilogger.storage.switch import complete_switch
 
 log = structlog.get_logger()
@@ -54,12 +54,12 @@ class Shelf:
             complete_switch(partition, manifest)
         return partition
 
-    def adopted(self, number: int, day: int) -> Partition:
-        """Return a partition with the rows that its files have."""
-        partition = self.blank(number, day)
+    def adopted(self, number: int, day: int) -> Partition | None:
+        """Return a partition with the rows that its files have; None for a live one that has nothing yet."""
         # After midnight very many are asked for at once, and nearly all are new.
-        if partition.kind == LIVE and not _has_rows(partition):
-            return partition
+        stream = self._streams.all[number]
+        if stream.entry.kind == LIVE and not self._has_rows(stream, day):
+            return None
         partition = self.opened(number, day)
         if partition.kind != LIVE or not partition.generation:
             adopt(partition, self.paths.quarantine)
@@ -76,14 +76,17 @@ class Shelf:
             live = self._live(entry.exchange, entry.symbol, partition)
         return read_manifest(live.manifest_path, self.paths.quarantine)
 
+    def _has_rows(self, stream: Stream, day: int) -> bool:
+        table = stream.table
+        prefix = live_prefix(self.paths, stream)
+        if disk.length_of(prefix) is None:  # of a new archive, at the first rows of all symbols
+            return False
+        time = f"{prefix}{table.disk_columns(exact=self._exact)[-1].name}{day_suffix(day)}"
+        return disk.length_of(time) is not None or disk.length_of(f"{prefix}{manifest_name(day)}") is not None
+
     def _live(self, exchange: str, symbol: str, partition: Partition) -> Partition:
         number = self._streams.find(exchange, symbol, partition.stream.table, LIVE).entry.number
         return self.blank(number, partition.day)
-
-
-def _has_rows(partition: Partition) -> bool:
-    time = partition.path(partition.columns[-1])
-    return disk.length_of(time) is not None or disk.length_of(partition.manifest_path) is not None
 
 
 def read_manifest(path: str, quarantine: Path) -> Manifest | None:

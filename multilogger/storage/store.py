@@ -175,8 +175,8 @@ class Store:
         with self._failing("checkpoint"):
             self._follower.checkpoint()
 
-    def prepare_spares(self) -> None:
-        """Make free segments, if some are missing: the journal lives on them while the disk is full.
+    def prepare(self) -> None:
+        """Make what commits will need: free segments, on which the journal lives while the disk is full.
 
         Raises:
             ColumnsUnavailable: the disk takes none now.
@@ -185,8 +185,9 @@ class Store:
             for pool in self._committer.pools:
                 while pool.prepare():
                     pass
+            self._committer.expect_midnight()
         except OSError as error:
-            raise ColumnsUnavailable(f"a free segment: {error}") from error
+            raise ColumnsUnavailable(f"free segments, or the next day: {error}") from error
 
     def day_to_close(self) -> int | None:
         """Return the newest day that is over for long enough, None if it is closed already."""

@@ -4,7 +4,7 @@
 
     run_writer
     ├─ commit_all        until the channel ends; a mark in the journal now and then while nothing comes
-    ├─ keep_spares       free journal segments are made ahead
+    ├─ prepare           free journal segments, and before midnight the next day's place, are made ahead
     ├─ grow_columns      every second, longer where that costs much
     ├─ take_checkpoints  every ``checkpoint_secs``, sooner after much journal
     ├─ seal_days         half an hour after midnight, in small steps
@@ -48,7 +48,9 @@ _APPLY_SECS: Final = 1.0
 _REST: Final = 4.0
 """And then rest so many times as long as it took, if the flush interval allows: a fifth of a core."""
 _SHORTEST_REST: Final = 3.0
-"""And at least so many times, whatever the flush interval says."""
+"""And at least so many times, whatever the flush interval says,"""
+_LONGEST_REST_SECS: Final = 30.0
+"""but no longer: by then so much waits that an apply costs little more than the rows themselves."""
 _LOOK_SECS: Final = 1.0
 """How often clock and disk are looked at."""
 _RETRY_SECS: Final = 2.0
@@ -93,7 +95,7 @@ async def run_writer(
     with batches:
         async with trio.open_nursery() as nursery:
             await nursery.start(writer.watch_space)
-            nursery.start_soon(writer.keep_spares)
+            nursery.start_soon(writer.prepare)
             for task in (writer.grow_columns, writer.take_checkpoints, writer.seal_days, writer.remove_days):
                 nursery.start_soon(task)
             task_status.started()
@@ -200,12 +202,12 @@ class _Writer:
             with trio.move_on_after(pause):
                 await self.congested.wait()
             self.congested = trio.Event()
-            started = trio.current_time()
+            before = self.stats.flush_seconds
             if self.store.pending_bytes:
                 await self._with_applier(self.store.apply)
                 self.applied.set()
                 self.applied = trio.Event()
-            pause = self._pause_after(trio.current_time() - started)
+            pause = self._pause_after(self.stats.flush_seconds - before)
             if self.stats.apply_problem:
                 pause = max(pause, _RETRY_SECS)
 
@@ -216,7 +218,8 @@ class _Writer:
     def _pause_after(self, took: float) -> float:
         """Rest long enough for applying to take little of a core, even where the files are very many."""
         allowed = self.config.logger.flush_interval_secs - took
-        return max(self._apply_secs - took, min(took * _REST, allowed), took * _SHORTEST_REST)
+        at_least = min(took * _SHORTEST_REST, _LONGEST_REST_SECS)
+        return max(self._apply_secs - took, min(took * _REST, allowed), at_least)
 
     async def take_checkpoints(self) -> NoReturn:
         """Take checkpoints when they are due."""
@@ -229,13 +232,13 @@ class _Writer:
                 await self._with_applier(self.store.checkpoint)
                 at = trio.current_time()
 
-    async def keep_spares(self) -> NoReturn:
-        """Keep free segments ready, so that no commit has to make one."""
+    async def prepare(self) -> NoReturn:
+        """Keep free segments ready, and the next day expected, so that no commit has to see to it."""
         while True:
             try:
-                await self.run_blocking(self.store.prepare_spares)
+                await self.run_blocking(self.store.prepare)
             except ColumnsUnavailable as error:
-                log.warning("no free journal segment can be made", why=str(error))
+                log.warning("nothing can be prepared for the next commits", why=str(error))
             await trio.sleep(_LOOK_SECS)
 
     async def seal_days(self) -> NoReturn:

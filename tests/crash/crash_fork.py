@@ -220,7 +220,7 @@ class Logger:
             if chance.random() < 0.4:
                 self.report(Kind.SAVING)
                 store.checkpoint()
-                store.prepare_spares()
+                store.prepare()
             day = store.day_to_close()
             if day is not None:
                 store.close_day(day)

@@ -191,7 +191,7 @@ class Run:
         """Take a checkpoint, and make what spare segments are missing."""
         self._do(Store.checkpoint)
         if spares:
-            self._do(Store.prepare_spares)
+            self._do(Store.prepare)
 
     def close_day(self) -> None:
         """Close the day that is over, if any is."""

@@ -117,7 +117,7 @@ def tend(store: Store, job: Job) -> None:
             store.apply()
             if chance.random() < 0.2:
                 store.checkpoint()
-                store.prepare_spares()
+                store.prepare()
             if chance.random() < 0.2:
                 seal(store, chance.uniform(0, 0.05))
             if chance.random() < 0.3:

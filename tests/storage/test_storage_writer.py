@@ -113,13 +113,17 @@ async def test_full_store_stops_the_channel(
 
 
 def test_slow_apply_is_done_less_often(tmp_path: Path) -> None:
-    """Applying gets a fifth of the time; more where the interval demands it, but never over a quarter."""
+    """Applying gets a fifth of the time; more where the interval demands it, but never over a quarter.
+
+    And it never rests for more than half a minute.
+    """
     task = writer._Writer(open_store(tmp_path), config_of(tmp_path), WriterStats(), NoGate())
     assert task._pause_after(0.0) == 1.0
     assert task._pause_after(0.1) == 0.9
     assert task._pause_after(0.5) == 2.0
     assert task._pause_after(1.25) == 3.75
     assert task._pause_after(4.0) == 12.0
+    assert task._pause_after(20.0) == 30.0
     task.store.close()
 
 

@@ -63,7 +63,7 @@ class FakeStore:
         """Note the time."""
         self.marks.append(trio.current_time())
 
-    def prepare_spares(self) -> None:
+    def prepare(self) -> None:
         """There are always enough."""
 
     def is_about_noon(self) -> bool:
