@@ -10,7 +10,7 @@ import attrs
 
 from multilogger.storage.extent import Extent
 
-_TOGETHER_BYTES: Final = 512 * 1024 * 1024
+_TOGETHER_BYTES: Final = 1024 * 1024 * 1024
 """Applied by one visit to the files: each visit costs the same, whether for few rows or many."""
 
 

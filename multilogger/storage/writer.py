@@ -48,7 +48,7 @@ _APPLY_SECS: Final = 1.0
 _REST: Final = 4.0
 """And then rest so many times as long as it took, if the flush interval allows: a fifth of a core."""
 _SHORTEST_REST: Final = 3.0
-"""And at least so many times, whatever the flush interval says,"""
+"""And at least so many times, whatever the flush interval says, after a step of sealing too,"""
 _LONGEST_REST_SECS: Final = 30.0
 """but no longer: by then so much waits that an apply costs little more than the rows themselves."""
 _LOOK_SECS: Final = 1.0
@@ -258,7 +258,8 @@ class _Writer:
             started = trio.current_time()
             remaining = await self._with_applier(partial(self.store.seal_step, _STEP_SECS, self.round_))
             took = trio.current_time() - started
-            await trio.sleep(_RETRY_SECS if remaining is None else max(_STEP_SECS, took))
+            rest = min(max(_STEP_SECS, took * _SHORTEST_REST), _LONGEST_REST_SECS)
+            await trio.sleep(_RETRY_SECS if remaining is None else rest)
 
     async def remove_days(self) -> NoReturn:
         """Once in an hour look for days to remove, around noon: far from midnight's many new files."""
@@ -274,8 +275,7 @@ class _Writer:
         """Pause recording while the disk has no room; started after the first look."""
         storage = self.config.storage
         guard = DiskGuard(self.config.logger.data_path, storage.disk_reserve_bytes)
-        started = False
-        search_at = trio.current_time()
+        started, search_at = False, trio.current_time()
         while True:
             space = await self.run_blocking(partial(_look, guard))
             if space.verdict is Verdict.LOW and storage.early_retention and trio.current_time() >= search_at:
