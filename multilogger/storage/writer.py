@@ -48,7 +48,7 @@ _APPLY_SECS: Final = 1.0
 _REST: Final = 4.0
 """And then rest so many times as long as it took, if the flush interval allows: a fifth of a core."""
 _SHORTEST_REST: Final = 3.0
-"""And at least so many times, whatever the flush interval says, after a step of sealing too,"""
+"""And at least so many times, whatever the flush interval says,"""
 _LONGEST_REST_SECS: Final = 30.0
 """but no longer: by then so much waits that an apply costs little more than the rows themselves."""
 _LOOK_SECS: Final = 1.0
@@ -258,8 +258,7 @@ class _Writer:
             started = trio.current_time()
             remaining = await self._with_applier(partial(self.store.seal_step, _STEP_SECS, self.round_))
             took = trio.current_time() - started
-            rest = min(max(_STEP_SECS, took * _SHORTEST_REST), _LONGEST_REST_SECS)
-            await trio.sleep(_RETRY_SECS if remaining is None else rest)
+            await trio.sleep(_RETRY_SECS if remaining is None else max(_STEP_SECS, took))
 
     async def remove_days(self) -> NoReturn:
         """Once in an hour look for days to remove, around noon: far from midnight's many new files."""
