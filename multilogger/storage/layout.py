@@ -28,8 +28,9 @@ NANOS_PER_DAY: Final = 86_400 * 1_000_000_000
 _EPOCH: Final = date(1970, 1, 1)
 _DAY: Final = re.compile(r"(\d\d)\.(\d\d)\.(\d\d)", re.ASCII)
 _LONGEST_NAME: Final = 200
-_PLAIN: Final = re.compile(r"[A-Za-z0-9-]{1,200}")
 """Bytes; file systems take 255, and the percent encoding may treble a name."""
+_PLAIN: Final = re.compile(rf"[A-Za-z0-9-]{{1,{_LONGEST_NAME}}}")
+"""Symbols that are their own directory's name."""
 
 
 @attrs.frozen
